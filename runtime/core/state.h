@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * state.h -- what a runtime shows of itself: atomics that the loop thread writes
+ * as it goes, and a few texts behind one lock. The feed, `tiny status` and the
+ * watchdog read it; none of them ever waits for Lua. */
+#ifndef TINY_STATE_H
+#define TINY_STATE_H
+
+#include "conf.h"
+#include "log.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef enum tiny_phase {
+  TINY_STARTING,
+  TINY_RUNNING,
+  TINY_RELOADING,
+  TINY_STANDBY,
+  TINY_CLOSING,
+  TINY_HUNG
+} tiny_phase;
+
+typedef struct tiny_state tiny_state;
+struct tiny_state {
+  tiny_log *log; /* borrowed, for its counts; may be NULL */
+
+  _Atomic int phase;                  /* tiny_phase */
+  _Atomic uint64_t generation;        /* number of the one in force, 0 before the first */
+  _Atomic uint64_t generations_alive; /* loading, running and draining ones */
+  _Atomic uint64_t threads_lost;      /* helper threads stuck in C */
+  _Atomic uint64_t timers, tasks, connections;
+  _Atomic uint64_t lua_heap;          /* bytes, of the generation in force */
+
+  /* The heartbeat. 'busy_since' is CLOCK_MONOTONIC ns of the start of the loop's
+   * present turn, 0 while it waits for events; 'run_sign' the last sign of life
+   * of run, 0 while there is no run. */
+  _Atomic uint64_t busy_since, run_sign;
+  _Atomic uint64_t lag_max_ns, lag_sum_ns, lag_count; /* turns since the feed last took them */
+
+  pthread_mutex_t lock; /* guards all below */
+  tiny_conf *conf;      /* in force; NULL before the first */
+  char *last_error, *last_trace, *last_summary, *last_reload_result;
+  time_t last_error_time, last_summary_time, last_reload_time; /* 0: never */
+  time_t start_time;
+  char *hung_stack;     /* NULL unless hung */
+  uint64_t hung_since;  /* CLOCK_MONOTONIC ns, 0 unless hung */
+  json_t *app;          /* gauges and counters of the server's own */
+};
+
+void tiny_state_init(tiny_state *state, tiny_log *log);
+void tiny_state_fini(tiny_state *state);
+
+/* Each takes copies and the lock. Any thread. */
+void tiny_state_conf(tiny_state *state, tiny_conf *conf);
+void tiny_state_error(tiny_state *state, const char *error, const char *trace);
+void tiny_state_summary(tiny_state *state, const char *summary);
+void tiny_state_reloaded(tiny_state *state, bool ok, const char *result); /* time is set when ok */
+void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack); /* 0, NULL: no more */
+void tiny_state_app(tiny_state *state, const char *name, double value, bool add);
+
+const char *tiny_phase_name(tiny_phase phase);
+
+/* The "info" object of the monitor feed, and of `tiny status --json`. A new
+ * reference, NULL when out of memory. Any thread. */
+json_t *tiny_state_info(tiny_state *state);
+
+#endif
