@@ -1,0 +1,25 @@
+--- Tiny: what a server script sees as `require "tiny"`.
+local runtime = require "tiny.core.runtime"
+local log = require "tiny.log"
+local server = require "tiny.server"
+local task = require "tiny.task"
+local timer = require "tiny.timer"
+
+---@class tiny
+local tiny = {
+  Server = server,
+  log = log,
+
+  sleep = task.sleep,
+  go = task.go,
+  cancelled = task.cancelled,
+
+  PeriodTimer = timer.PeriodTimer,
+  after = timer.after,
+  every = timer.every,
+
+  --- Seconds of the monotonic clock: for measuring, not for dates.
+  now = runtime.now,
+}
+
+return tiny

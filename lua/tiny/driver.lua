@@ -1,0 +1,259 @@
+--- The driver: how the runtime's C side works a generation. Each function here is
+--- one thing that C asks for; the steps of start, reload and close are C's.
+local conf = require "tiny.conf"
+local log = require "tiny.log"
+local runtime = require "tiny.core.runtime"
+local Server = require "tiny.server"
+local task = require "tiny.task"
+local timer = require "tiny.timer"
+
+local driver = {}
+
+local values   -- the checked configuration
+local folder   -- conf.lua's own, with a slash at its end
+local class    -- what the script returned
+local server   -- the one instance
+
+-- -- loading -----------------------------------------------------------------
+
+--- Evaluate and check conf.lua -> configuration, or nil and the reason.
+function driver.load_conf(path)
+  folder = path:match("^(.*/)[^/]*$") or ""
+  local why
+  values, why = conf.load(path)
+  return values, why
+end
+
+local function search_beside(script)
+  local beside = script:match("^(.*/)[^/]*$") or "./"
+  local own = folder == "" and "./" or folder
+  local places = beside == own and { own } or { beside, own }
+  local path, cpath = {}, {}
+  for _, place in ipairs(places) do
+    path[#path + 1] = place .. "?.lua;" .. place .. "?/init.lua"
+    cpath[#cpath + 1] = place .. "?.so"
+  end
+  package.path = table.concat(path, ";") .. ";" .. package.path
+  package.cpath = table.concat(cpath, ";") .. ";" .. package.cpath
+end
+
+local callbacks = {
+  "on_start", "on_reload", "on_close", "on_except", "get_summary", "run", "on_done", "on_active", "on_standby",
+}
+
+local function check_class(script, result)
+  if type(result) ~= "table" then
+    return nil, ("%s: the script returned %s; it must return its server class, made with tiny.Server:extend()")
+      :format(script, result == nil and "nothing" or "a " .. type(result))
+  end
+  for _, name in ipairs(callbacks) do
+    local callback = result[name]
+    if callback ~= nil and type(callback) ~= "function" then
+      return nil, ("%s: %s is a %s, a function is expected"):format(script, name, type(callback))
+    end
+  end
+  return true
+end
+
+--- Run the script; `override` is a path from the command line or nil -> true, or nil and the reason.
+function driver.load_script(override)
+  local script = override or values["svr.script"]
+  if not override and script:sub(1, 1) ~= "/" then script = folder .. script end
+  search_beside(script)
+  local chunk, why = loadfile(script)
+  if not chunk then return nil, why end
+  local trace
+  local ok, result = xpcall(chunk, function(err)
+    trace = debug.traceback(driver.text_of(err), 2)
+    return trace
+  end)
+  if not ok then return nil, trace or tostring(result) end
+  class = result
+  return check_class(script, result)
+end
+
+-- -- the instance ------------------------------------------------------------
+
+local function index_of(result)
+  if rawget(result, "__index") == result then return result end
+  return function(_, key)
+    local value = result[key]
+    if value == nil then value = Server[key] end
+    return value
+  end
+end
+
+--- Make the server.
+function driver.enter(context, number, args)
+  server = setmetatable({
+    name = values["svr.name"],
+    conf = values,
+    context = context,
+    args = args,
+    generation = number,
+  }, { __index = index_of(class) })
+end
+
+function driver.context()
+  return server.context
+end
+
+-- -- errors ------------------------------------------------------------------
+
+local function shown(err)
+  local ok, text = pcall(tostring, err)
+  if not ok then return "(an error whose __tostring raises)" end
+  if type(err) ~= "table" or getmetatable(err) then return text end
+  local parts = {}
+  for key, value in pairs(err) do parts[#parts + 1] = tostring(key) .. "=" .. tostring(value) end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+--- An error value as text: tables are shown, nil is said to be nil.
+function driver.text_of(err)
+  if type(err) == "string" then return err end
+  return "error value is a " .. type(err) .. (err == nil and "" or ": " .. shown(err))
+end
+
+--- What a dead coroutine died of -> first line, traceback.
+function driver.describe(co, err, started_at)
+  local text = driver.text_of(err)
+  local trace = debug.traceback(co, text)
+  if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
+  return text, trace
+end
+
+-- on_except decides: true goes on, anything else ends the server.
+local function ask_on_except(err, trace)
+  local failure
+  local ok, accepted = xpcall(server.on_except, function(e)
+    failure = debug.traceback(driver.text_of(e), 2)
+    return e
+  end, server, err, trace)
+  if not ok then
+    log.err("on_except failed: %s", failure or driver.text_of(accepted))
+    runtime.fail(255)
+  elseif accepted ~= true then
+    log.err("%s", trace)
+    runtime.fail(254)
+  end
+end
+
+--- Every error that the script did not catch comes here.
+function driver.report(err, trace)
+  if type(err) == "string" and err:find("not enough memory", 1, true) then collectgarbage() end
+  runtime.error(driver.text_of(err), trace)
+  if server.on_except then
+    runtime.step(ask_on_except, err, trace)
+  else
+    log.err("%s", trace)
+  end
+end
+timer.on_error(driver.report)
+
+local function guarded(fn, ...)
+  local trace
+  local ok, err = xpcall(fn, function(e)
+    trace = debug.traceback(driver.text_of(e), 2)
+    return e
+  end, ...)
+  if ok then return true end
+  if err == task.cancelled then error(err, 0) end
+  driver.report(err, trace or driver.text_of(err))
+  return false
+end
+
+-- -- running -----------------------------------------------------------------
+
+--- on_reload after a reload, then on_start. A step: its error is the outcome.
+function driver.on_start(reload)
+  if reload and server.on_reload then server:on_reload() end
+  if server.on_start then server:on_start() end
+end
+
+--- A step: its error is logged and nothing more.
+function driver.on_close(reason)
+  driver.summary()
+  if server.on_close then server:on_close(reason) end
+end
+
+local function run()
+  local pause = 0.1
+  while true do
+    runtime.run_sign(true)
+    if guarded(server.run, server) then
+      pause = 0.1
+      task.sleep(0)
+    else
+      task.sleep(pause)
+      pause = math.min(pause * 2, 5)
+    end
+  end
+end
+
+local function summary_text()
+  local summary = server:get_summary()
+  if type(summary) ~= "table" then return tostring(summary) end
+  local parts = {}
+  for key, value in pairs(summary) do parts[#parts + 1] = tostring(key) .. "=" .. tostring(value) end
+  table.sort(parts)
+  return table.concat(parts, " ")
+end
+
+--- Log the summary and show it in status and feed.
+function driver.summary()
+  if not server.get_summary then return end
+  guarded(function()
+    local text = summary_text()
+    runtime.summary(text)
+    log.info("summary: %s", text)
+  end)
+end
+
+local spans = { M = 60, H = 3600, D = 86400 }
+
+local function summaries()
+  local span = spans[values["svr.timer.summary_output_time_point"]]
+  while span do
+    task.sleep(span - os.time() % span)
+    driver.summary()
+  end
+end
+
+--- Begin what goes on by itself: run and the summaries.
+function driver.serve()
+  if server.run then runtime.start("run", run) end
+  task.go(summaries)
+end
+
+--- No timer fires any more; run's silence is no hang.
+function driver.stop()
+  timer.stop()
+  runtime.run_sign(false)
+end
+
+--- Run a chunk with `self` as the server -> its results as text.
+function driver.eval(text)
+  local chunk, why = loadstring("local self = ...; return " .. text, "=eval")
+  if not chunk then chunk, why = loadstring("local self = ...; " .. text, "=eval") end
+  if not chunk then error(why, 0) end
+  local results = { n = 0 }
+  local function collect(...) results = { n = select("#", ...), ... } end
+  collect(chunk(server))
+  for i = 1, results.n do results[i] = shown(results[i]) end
+  return table.concat(results, "\t", 1, results.n)
+end
+
+-- -- the process is the runtime's --------------------------------------------
+
+--- os.exit closes the server as self:close does; the caller ends at once.
+function os.exit(code) -- luacheck: ignore 122
+  if code == nil or code == true then code = 0 elseif code == false then code = 1 end
+  if runtime.loading() then error("os.exit while the script is being loaded", 2) end
+  runtime.close(0, code)
+  require("tiny.core.task").cancel_self()
+  error(task.cancelled, 0)
+end
+
+return driver

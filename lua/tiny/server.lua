@@ -1,0 +1,82 @@
+--- The class that a server script extends. What its methods do is the runtime's;
+--- the callbacks are the script's: on_start, on_reload, on_close(reason),
+--- on_except(err, trace), get_summary, run, on_done(key, result).
+local log = require "tiny.log"
+local runtime = require "tiny.core.runtime"
+local timer = require "tiny.timer"
+
+---@class tiny.Server
+---@field name string            svr.name
+---@field conf table             the configuration, this generation's copy
+---@field context table          plain data that lives on across reloads
+---@field args string[]          what followed the script on the command line
+---@field generation integer     1, 2, ...
+---@field on_start? fun(self)    acquire: open, listen, add timers
+---@field on_reload? fun(self)   after a reload, before on_start
+---@field on_close? fun(self, reason: string)  release; "close", "reload", "error", "hung" or "standby"
+---@field on_except? fun(self, err: any, trace: string): boolean?  true: go on
+---@field get_summary? fun(self): string|table
+---@field run? fun(self)         called again and again; may wait, must not spin
+---@field on_done? fun(self, key: string, result: any)  a thread timer's result
+local Server = {}
+Server.__index = Server
+
+--- A new class with this one's methods.
+---@return tiny.Server
+function Server:extend()
+  local class = setmetatable({}, { __index = self })
+  class.__index = class
+  return class
+end
+
+--- Log a line: string.format(fmt, ...), or fmt as it is when nothing follows.
+Server.debug, Server.info, Server.warn, Server.err = log.methods()
+
+--- Add a timer under a key. False when the key is taken.
+---@param key string
+---@param what table     PeriodTimer and so on, or a table with run(self, now)
+---@param options? {thread: boolean}
+---@return boolean
+function Server:add_timer(key, what, options)
+  return timer.add(key, what, options)
+end
+
+--- Remove the timer of that key. False when there is none.
+---@param key string
+---@return boolean
+function Server:remove_timer(key)
+  return timer.remove(key)
+end
+
+--- A sign of life from a run that takes long.
+function Server:running_report()
+  runtime.run_sign(true)
+end
+
+--- Close the server after `delay` seconds with this exit code.
+---@param delay? number   0
+---@param code? integer   0
+function Server:close(delay, code)
+  runtime.close(delay, code)
+end
+
+--- Ask for a reload; it begins once this callback has come back or waits.
+function Server:reload()
+  runtime.reload()
+end
+
+--- Show a figure of the server's own in status and feed.
+---@param name string
+---@param value number
+function Server:gauge(name, value)
+  runtime.app(name, value, false)
+end
+
+--- Count n more (1) of something, shown like a gauge.
+---@param name string
+---@param n? number
+function Server:count(name, n)
+  runtime.app(name, n or 1, true)
+end
+
+return Server

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * api_runtime.c -- tiny.core.runtime: what a server asks of the runtime around it. */
+#include "runtime.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+static tiny *runtime_of(lua_State *L) { return tiny_generation_of(L)->runtime; }
+
+static tiny_generation *entered(lua_State *L, const char *what) {
+  tiny_generation *g = tiny_generation_of(L);
+  if (g->life < TINY_ENTERED)
+    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
+  return g;
+}
+
+/* close(delay, code) */
+static int l_close(lua_State *L) {
+  lua_Number delay = luaL_optnumber(L, 1, 0);
+  lua_Integer code = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, delay >= 0, 1, "seconds must not be negative");
+  luaL_argcheck(L, code >= 0 && code <= 255, 2, "an exit code is from 0 to 255");
+  entered(L, "self:close");
+  tiny_close(runtime_of(L), delay, (int)code);
+  return 0;
+}
+
+/* fail(code): close because of an error */
+static int l_fail(lua_State *L) {
+  tiny_closing_ask(runtime_of(L), "error", 0, (int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* reload() */
+static int l_reload(lua_State *L) {
+  entered(L, "self:reload");
+  tiny_reload(runtime_of(L));
+  return 0;
+}
+
+/* run_sign(alive): a sign of life of run; false: there is no run any more */
+static int l_run_sign(lua_State *L) {
+  uint64_t now = lua_toboolean(L, 1) ? tiny_timers_now() : 0;
+  atomic_store_explicit(&runtime_of(L)->state.run_sign, now, memory_order_release);
+  return 0;
+}
+
+/* error(message, trace): for status and feed */
+static int l_error(lua_State *L) {
+  tiny_state_error(&runtime_of(L)->state, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* summary(text): for status and feed */
+static int l_summary(lua_State *L) {
+  tiny_state_summary(&runtime_of(L)->state, luaL_checkstring(L, 1));
+  return 0;
+}
+
+/* app(name, value, add): a figure of the server's own */
+static int l_app(lua_State *L) {
+  tiny_state_app(&runtime_of(L)->state, luaL_checkstring(L, 1), luaL_checknumber(L, 2), lua_toboolean(L, 3));
+  return 0;
+}
+
+/* step(fn, ...): a task that a reload or close does not cancel */
+static int l_step(lua_State *L) {
+  tiny_generation *g = entered(L, "a callback");
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int count = lua_gettop(L);
+  tiny_task *task = tiny_task_new(L, g, TINY_TASK_STEP);
+  if (!lua_checkstack(task->co, count)) return luaL_error(L, "too many arguments");
+  lua_xmove(L, task->co, count);
+  tiny_task_ready(task, count - 1);
+  return 0;
+}
+
+/* start(kind, fn): "run" or "timer" as a task of that kind */
+static int l_start(lua_State *L) {
+  static const char *const names[] = {"run", "timer", NULL};
+  static const tiny_task_kind kinds[] = {TINY_TASK_RUN, TINY_TASK_TIMER};
+  tiny_generation *g = entered(L, "a callback");
+  tiny_task_kind kind = kinds[luaL_checkoption(L, 1, NULL, names)];
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  tiny_task *task = tiny_task_new(L, g, kind);
+  lua_pushvalue(L, 2);
+  lua_xmove(L, task->co, 1);
+  tiny_task_ready(task, 0);
+  return 0;
+}
+
+/* now() -> seconds of the monotonic clock */
+static int l_now(lua_State *L) {
+  lua_pushnumber(L, (double)tiny_timers_now() / 1e9);
+  return 1;
+}
+
+/* loading() -> bool */
+static int l_loading(lua_State *L) {
+  lua_pushboolean(L, tiny_generation_of(L)->life < TINY_ENTERED);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"close", l_close}, {"fail", l_fail},       {"reload", l_reload}, {"run_sign", l_run_sign},
+    {"error", l_error}, {"summary", l_summary}, {"app", l_app},       {"step", l_step},
+    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {NULL, NULL},
+};
+
+int luaopen_tiny_runtime(lua_State *L) {
+  lua_newtable(L);
+  luaL_register(L, NULL, functions);
+  return 1;
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT
+ * change.c -- one generation takes another's place. The start is a change from nothing; what
+ * differs is only that there is no way back.
+ *
+ *     load (helper) -> admit -> quiet -> on_close -> carry -> on_start -> commit
+ *                        |                 |           |         |
+ *                     refused              +------ roll back ----+
+ */
+#include "runtime.h"
+
+#include <luajit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
+
+static const uint64_t STUCK_NS = 500000000; /* past its deadline a candidate does not even run Lua */
+
+static uint64_t conf_ms(const tiny_generation *g, const char *key) { return tiny_conf_ms(g->conf, key); }
+
+/* -- outcome --------------------------------------------------------------- */
+
+static void answer(tiny_ask *ask, bool ok, const char *text) {
+  while (ask) {
+    tiny_ask *next = ask->next;
+    tiny_ask_done(ask, ok, text);
+    ask = next;
+  }
+}
+
+/* Requests that came meanwhile are one more change. */
+static void finish(tiny *rt, bool ok, const char *text) {
+  tiny_change *c = &rt->change;
+  tiny_ask *asks = c->asks;
+  c->to = c->from = NULL;
+  c->asks = c->later;
+  c->later = NULL;
+  c->wanted = c->asks != NULL;
+  tiny_stage(rt, NULL, 0);
+  answer(asks, ok, text);
+}
+
+static void start_failed(tiny *rt) {
+  tiny_err(rt->log, "cannot start: %s", rt->change.why);
+  rt->exit_code = rt->closing.wanted ? rt->closing.code : TINY_EXIT_START;
+  rt->finished = true;
+  finish(rt, false, rt->change.why);
+}
+
+static void refused(tiny *rt) {
+  tiny_change *c = &rt->change;
+  char text[TINY_WHY + 64];
+  if (!rt->current) {
+    start_failed(rt);
+    return;
+  }
+  snprintf(text, sizeof text, "refused: %s; generation %llu goes on", c->why,
+           (unsigned long long)rt->current->number);
+  tiny_err(rt->log, "reload %s", text);
+  tiny_state_reloaded(&rt->state, false, text);
+  finish(rt, false, text);
+}
+
+static void discard(tiny *rt, tiny_generation *g) {
+  tiny_tasks_cancel(g);
+  tiny_retire(rt, g);
+}
+
+/* -- back to the old one --------------------------------------------------- */
+
+static void serve(tiny *rt, tiny_generation *g) {
+  g->life = TINY_ENTERED;
+  luaJIT_setmode(g->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  atomic_store(&rt->state.phase, TINY_RUNNING);
+  tiny_generation_call(g, "serve");
+}
+
+static void stage_resumed(tiny *rt) {
+  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
+  bool late = tiny_step_pending(rt);
+  if (late) tiny_step_drop(rt);
+  if (late || rt->step_failed) {
+    char why[TINY_WHY];
+    if (late) tiny_err(rt->log, "on_start of the old generation did not end in time");
+    else tiny_step_why(rt, "on_start of the old generation", why, sizeof why);
+    rt->current->life = TINY_LOADED; /* no on_start, so no on_close */
+    refused(rt);
+    tiny_closing_ask(rt, "error", 0, TINY_EXIT_ERROR);
+    return;
+  }
+  serve(rt, rt->current);
+  refused(rt);
+}
+
+static void roll_back(tiny *rt) {
+  tiny_change *c = &rt->change;
+  char why[256];
+  tiny_step_drop(rt);
+  discard(rt, c->to);
+  if (!c->from) {
+    start_failed(rt);
+    return;
+  }
+  tiny_log_configure(rt->log, c->from->conf, why, sizeof why);
+  tiny_step(rt, c->from, "on_start", NULL);
+  tiny_stage(rt, stage_resumed, conf_ms(c->from, "svr.reload_timeout"));
+}
+
+static void roll_back_because(tiny *rt, const char *why) {
+  snprintf(rt->change.why, TINY_WHY, "%s", why);
+  roll_back(rt);
+}
+
+/* -- on to the new one ----------------------------------------------------- */
+
+static void tell_started(tiny *rt) {
+  tiny_info(rt->log, "started: generation %llu", (unsigned long long)rt->current->number);
+  finish(rt, true, "started");
+}
+
+static void tell_reloaded(tiny *rt) {
+  char text[128];
+  double pause_ms = (double)(tiny_timers_now() - rt->change.paused_at) / 1e6;
+  snprintf(text, sizeof text, "reloaded: generation %llu, pause %.1f ms",
+           (unsigned long long)rt->current->number, pause_ms);
+  tiny_info(rt->log, "%s", text);
+  tiny_state_reloaded(&rt->state, true, text);
+  finish(rt, true, text);
+}
+
+static void commit(tiny *rt) {
+  tiny_change *c = &rt->change;
+  tiny_generation *from = c->from;
+  rt->current = c->to;
+  rt->last_number = c->to->number;
+  atomic_store(&rt->state.generation, c->to->number);
+  tiny_state_conf(&rt->state, c->to->conf);
+  if (from) tiny_drain(rt, from, conf_ms(from, "svr.close.force_close_delay"));
+  serve(rt, rt->current);
+  if (from) tell_reloaded(rt);
+  else tell_started(rt);
+}
+
+static void stage_on_start(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (!c->from && rt->closing.wanted) { /* asked to close before it ever started */
+    roll_back_because(rt, "closed while starting");
+    return;
+  }
+  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
+  if (tiny_step_pending(rt)) {
+    roll_back_because(rt, "on_start did not end within svr.reload_timeout");
+  } else if (rt->step_failed) {
+    tiny_step_why(rt, "on_start", c->why, sizeof c->why);
+    roll_back(rt);
+  } else {
+    commit(rt);
+  }
+}
+
+static void enter(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (tiny_generation_enter(c->to, c->from, c->why, sizeof c->why) != 0 ||
+      tiny_log_configure(rt->log, c->to->conf, c->why, sizeof c->why) != 0) {
+    roll_back(rt);
+    return;
+  }
+  c->to->life = TINY_ENTERED;
+  tiny_step(rt, c->to, "on_start", c->from ? "reload" : NULL);
+  tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);
+}
+
+static void stage_on_close(tiny *rt) {
+  char why[TINY_WHY];
+  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
+  if (tiny_step_pending(rt)) {
+    roll_back_because(rt, "on_close of the old generation did not end within svr.reload_timeout");
+    return;
+  }
+  if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why); /* logged, and nothing more */
+  enter(rt);
+}
+
+static void stage_quiet(tiny *rt) {
+  tiny_generation *from = rt->change.from;
+  if (!tiny_quiet(from) && !tiny_stage_late(rt)) return;
+  if (!tiny_quiet(from))
+    tiny_warn(rt->log, "reloading with callbacks of generation %llu that have not come back",
+              (unsigned long long)from->number);
+  tiny_step(rt, from, "on_close", "reload");
+  tiny_stage(rt, stage_on_close, conf_ms(from, "svr.reload_timeout"));
+}
+
+static void pause_old(tiny *rt) {
+  tiny_generation *from = rt->change.from;
+  rt->change.paused_at = tiny_timers_now();
+  atomic_store(&rt->state.phase, TINY_RELOADING);
+  tiny_quiesce(from);
+  tiny_stage(rt, stage_quiet, conf_ms(from, "svr.close.wait_lock_delay"));
+}
+
+/* -- admission: what can be refused before the old one notices ------------- */
+
+static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
+  return json_equal(tiny_conf_json(a, key), tiny_conf_json(b, key)) ||
+         (!tiny_conf_json(a, key) && !tiny_conf_json(b, key));
+}
+
+static int check_unchanged(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
+  static const char *const fixed[] = {"svr.name", "svr.run_dir", "svr.user", "svr.group",
+                                      "svr.cluster.name", NULL};
+  for (int i = 0; fixed[i]; i++) {
+    if (same(old, new, fixed[i])) continue;
+    snprintf(why, why_size, "%s: %s has changed: that needs a restart", tiny_conf_file(new), fixed[i]);
+    return -1;
+  }
+  return 0;
+}
+
+/* First start: the name is ours from here on, and commands can reach us. */
+static int claim(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
+  rt->pidfile = tiny_pidfile_lock(conf, why, why_size);
+  if (!rt->pidfile) return -1;
+  if (tiny_control_listen(rt->control, conf, why, why_size) != 0) return -1;
+  return tiny_pidfile_note(rt->pidfile, conf, why, why_size);
+}
+
+static void admit(tiny *rt) {
+  tiny_change *c = &rt->change;
+  int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
+  if (rc != 0) {
+    discard(rt, c->to);
+    refused(rt);
+  } else if (c->from) {
+    pause_old(rt);
+  } else {
+    tiny_state_conf(&rt->state, c->to->conf);
+    enter(rt);
+  }
+}
+
+/* -- loading --------------------------------------------------------------- */
+
+struct tiny_loading {
+  tiny_job job;
+  tiny_generation *generation;
+  char *conf, *script;
+  uint64_t timeout_ms;
+  int rc;
+  bool abandoned; /* loop thread: nobody waits for it any more */
+  char why[TINY_WHY];
+};
+typedef struct tiny_loading loading;
+
+static void load(tiny_job *job) {
+  loading *l = (loading *)job;
+  l->rc = tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
+}
+
+static void free_loading(loading *l) {
+  free(l->conf);
+  free(l->script);
+  free(l);
+}
+
+static void on_loaded(tiny_job *job) {
+  loading *l = (loading *)job;
+  tiny *rt = job->runtime;
+  tiny_generation *g = l->generation;
+  if (l->abandoned) {
+    atomic_fetch_sub(&rt->state.threads_lost, 1);
+    tiny_retire(rt, g);
+  } else {
+    rt->loading = NULL;
+    snprintf(rt->change.why, TINY_WHY, "%s", l->why);
+    g->life = TINY_LOADED;
+    if (l->rc == 0) {
+      admit(rt);
+    } else {
+      discard(rt, g);
+      refused(rt);
+    }
+  }
+  free_loading(l);
+}
+
+/* The deadline hook stops Lua; what is stuck in C is left to its thread. */
+static void abandon(tiny *rt, const char *why) {
+  rt->loading->abandoned = true;
+  rt->loading = NULL;
+  atomic_fetch_add(&rt->state.threads_lost, 1);
+  snprintf(rt->change.why, TINY_WHY, "%s", why);
+  refused(rt);
+}
+
+/* The candidate's own conf may have given it longer than was thought at first. */
+static void stage_loading(tiny *rt) {
+  if (!rt->loading || !tiny_stage_late(rt)) return;
+  uint64_t now = tiny_timers_now(), deadline = atomic_load(&rt->loading->generation->load_deadline);
+  if (now < deadline + STUCK_NS) tiny_stage(rt, stage_loading, (deadline + STUCK_NS - now) / 1000000u + 1);
+  else abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
+}
+
+static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
+  loading *l = calloc(1, sizeof *l);
+  if (!l) return NULL;
+  l->job = (tiny_job){.work = load, .done = on_loaded};
+  l->timeout_ms = timeout_ms;
+  l->conf = strdup(rt->conf_path);
+  l->script = rt->script ? strdup(rt->script) : NULL;
+  l->generation = tiny_generation_open(rt, rt->last_number + 1);
+  return l;
+}
+
+void tiny_change_begin(tiny *rt) {
+  tiny_change *c = &rt->change;
+  uint64_t timeout_ms = rt->current ? conf_ms(rt->current, "svr.load_timeout") : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
+  c->wanted = false;
+  c->from = rt->current;
+  loading *l = loading_new(rt, timeout_ms);
+  if (!l || !l->conf || !l->generation || tiny_job_start(rt, &l->job) != 0) {
+    if (l && l->generation) tiny_generation_close(l->generation);
+    if (l) free_loading(l);
+    snprintf(c->why, sizeof c->why, "no memory or thread to load a generation");
+    refused(rt);
+    return;
+  }
+  rt->loading = l;
+  c->to = l->generation;
+  atomic_fetch_add(&rt->state.generations_alive, 1);
+  tiny_stage(rt, stage_loading, timeout_ms);
+}
+
+void tiny_change_abort(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (rt->loading) abandon(rt, "the server is closing");
+  if (c->to) return; /* it goes to its end first */
+  tiny_ask *asks = c->asks;
+  c->asks = NULL;
+  c->wanted = false;
+  answer(asks, false, "refused: the server is closing");
+}
+
+void tiny_change_ask(tiny *rt, tiny_ask *ask) {
+  tiny_change *c = &rt->change;
+  tiny_ask **at = c->to ? &c->later : &c->asks;
+  if (rt->closing.wanted) {
+    tiny_ask_done(ask, false, "refused: the server is closing");
+    return;
+  }
+  while (*at) at = &(*at)->next;
+  ask->next = NULL;
+  *at = ask;
+  c->wanted = true;
+}

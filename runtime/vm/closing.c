@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * closing.c -- the way down: quiet, on_close, what is in flight, end. The control thread ends the
+ * process if it takes longer than svr.close.force_close_delay. */
+#include "runtime.h"
+
+#include <stdio.h>
+
+static uint64_t conf_ms(const tiny *rt, const char *key) {
+  return rt->current ? tiny_conf_ms(rt->current->conf, key) : 0;
+}
+
+static void stage_requests(tiny *rt) {
+  tiny_generation *g = rt->current;
+  bool waits = tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0 || g->handles > 0;
+  if (waits && !tiny_stage_late(rt)) return;
+  tiny_stage(rt, NULL, 0);
+  rt->finished = true;
+}
+
+static void stage_on_close(tiny *rt) {
+  if (tiny_step_pending(rt)) return;
+  char why[TINY_WHY];
+  if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why);
+  tiny_stage(rt, stage_requests, conf_ms(rt, "svr.close.wait_lock_delay"));
+}
+
+static void stage_quiet(tiny *rt) {
+  if (!tiny_quiet(rt->current) && !tiny_stage_late(rt)) return;
+  if (!tiny_quiet(rt->current)) tiny_warn(rt->log, "closing with callbacks that have not come back");
+  tiny_step(rt, rt->current, "on_close", rt->closing.reason);
+  tiny_stage(rt, stage_on_close, 0);
+}
+
+void tiny_closing_begin(tiny *rt) {
+  rt->closing.begun = true;
+  rt->exit_code = rt->closing.code;
+  atomic_store(&rt->state.phase, TINY_CLOSING);
+  tiny_change_abort(rt);
+  if (!rt->current || rt->current->life != TINY_ENTERED) { /* nothing has started: nothing to close */
+    rt->finished = true;
+    return;
+  }
+  tiny_info(rt->log, "closing: %s", rt->closing.reason);
+  tiny_control_deadline(rt->control, conf_ms(rt, "svr.close.force_close_delay"));
+  tiny_quiesce(rt->current);
+  tiny_stage(rt, stage_quiet, conf_ms(rt, "svr.close.wait_lock_delay"));
+}
+
+static void want(tiny *rt) {
+  rt->closing.wanted = true;
+  tiny_change_abort(rt);
+}
+
+static void on_delay(uv_timer_t *timer) { want(timer->data); }
+
+/* The first request counts; only a failing server's own exit code goes over a clean one. */
+void tiny_closing_ask(tiny *rt, const char *reason, double delay, int code) {
+  if (rt->closing.wanted && !(code && !rt->closing.code && !rt->closing.begun)) return;
+  rt->closing.reason = reason;
+  rt->closing.code = code;
+  if (!(delay > 0)) {
+    want(rt);
+    return;
+  }
+  uv_update_time(&rt->loop);
+  uv_timer_start(&rt->close_delay, on_delay, delay < 4e6 ? (uint64_t)(delay * 1000) : UINT32_MAX, 0);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * generation.h -- one lua_State with the conf and script it was built from, and what it holds. */
+#ifndef TINY_GENERATION_H
+#define TINY_GENERATION_H
+
+#include "conf.h"
+#include "task.h"
+#include "tiny.h"
+#include <lua.h>
+
+typedef enum tiny_life {
+  TINY_LOADING,  /* a helper thread builds it: bindings start nothing */
+  TINY_LOADED,   /* built, not yet entered */
+  TINY_ENTERED,  /* its on_start may act; after that it serves */
+  TINY_DRAINING, /* the next one serves; requests begun here finish here */
+  TINY_DEAD      /* no Lua runs in it any more */
+} tiny_life;
+
+struct tiny_generation {
+  tiny *runtime;
+  tiny_generation *next; /* the runtime's list of draining ones */
+  lua_State *L;          /* the main thread; only C calls run on it, tasks have their own */
+  uint64_t number;
+  tiny_life life;
+  tiny_conf *conf;       /* NULL until loaded */
+  unsigned handles;      /* sockets and processes opened on its behalf, still open */
+  _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */
+  char load_stopped[256];         /* what the deadline interrupted, "" when it did not */
+  int driver;            /* registry reference: the module tiny.driver */
+  int cancelled;         /* registry reference: tiny.cancelled */
+  int context;           /* registry reference: what enter hands to the server */
+  tiny_task *tasks;      /* all of them */
+  tiny_task *current;    /* the one that runs now */
+  tiny_scheduler *scheduler;
+  unsigned live[2][TINY_TASK_KINDS]; /* tasks by of_request and kind */
+  int pool_refs[256];    /* coroutines to use again */
+  lua_State *pool[256];
+  int pooled;
+  uint64_t drain_deadline; /* CLOCK_MONOTONIC ns: when a draining one is cut off */
+  uv_timer_t drain_timer;  /* turns the loop then */
+  bool drain_timer_open;
+};
+
+/* A state with the libraries and the runtime's modules, nothing of the user's run. The JIT is
+ * off. NULL when out of memory. Any thread; each generation belongs to one thread at a time. */
+tiny_generation *tiny_generation_open(tiny *runtime, uint64_t number);
+
+/* Evaluate and check conf.lua, run the script. 'timeout_ms' holds until conf.lua has said its own.
+ * Returns 0, or -1 with the reason, file and line in 'why'. Blocks; made for a helper thread. */
+int tiny_generation_load(tiny_generation *generation, const char *conf, const char *script,
+                         uint64_t timeout_ms, char *why, size_t why_size);
+
+/* Close the state. No handle of it may be open. Any thread that it belongs to. */
+void tiny_generation_close(tiny_generation *generation);
+
+tiny_generation *tiny_generation_of(lua_State *L);
+
+/* Start the driver's function 'name' (lua/tiny/driver.lua) as a task with one argument: text
+ * or NULL. NULL when out of memory. Loop thread. */
+tiny_task *tiny_generation_start(tiny_generation *generation, tiny_task_kind kind, const char *name,
+                                 const char *argument, void (*on_end)(tiny_task *task));
+
+/* Call the driver's function 'name' at once: it must not wait. Returns 0, or -1 after an error,
+ * which is logged. Loop thread. */
+int tiny_generation_call(tiny_generation *generation, const char *name);
+
+/* Make server and context: the context of 'from' carried over, or a new one (NULL).
+ * Returns 0, or -1 with the reason. Loop thread. */
+int tiny_generation_enter(tiny_generation *generation, tiny_generation *from, char *why,
+                          size_t why_size);
+
+/* What a failed task died of. 'message' is one line where Lua gave one. Both are for free(). */
+typedef struct tiny_failure {
+  char *message, *trace;
+} tiny_failure;
+tiny_failure tiny_task_failure(tiny_task *task);
+void tiny_failure_free(tiny_failure *failure);
+
+/* Hand a failed task's error to the driver, which asks on_except. */
+void tiny_generation_report(tiny_generation *generation, tiny_task *task);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
+#include "runtime.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const unsigned LOG_FLUSH_MS = 2000;
+
+/* -- asks ------------------------------------------------------------------ */
+
+static void on_eval_end(tiny_task *task) {
+  tiny_ask *ask = task->data;
+  if (!task->failed) {
+    tiny_ask_done(ask, true, lua_tostring(task->co, -1));
+    return;
+  }
+  tiny_failure failure = tiny_task_failure(task);
+  tiny_ask_done(ask, false, failure.trace ? failure.trace : "not enough memory");
+  tiny_failure_free(&failure);
+}
+
+static void eval(tiny *rt, tiny_ask *ask) {
+  tiny_task *task = NULL;
+  if (rt->current && rt->current->life == TINY_ENTERED)
+    task = tiny_generation_start(rt->current, TINY_TASK_GO, "eval", ask->text, on_eval_end);
+  if (task) task->data = ask;
+  else tiny_ask_done(ask, false, "no generation is in force");
+}
+
+static void take(void *data, tiny_ask *ask) {
+  tiny *rt = data;
+  switch (ask->kind) {
+  case TINY_ASK_RELOAD: tiny_change_ask(rt, ask); break;
+  case TINY_ASK_EVAL: eval(rt, ask); break;
+  case TINY_ASK_CALL: ask->call(ask); break;
+  case TINY_ASK_CLOSE:
+    tiny_closing_ask(rt, "close", ask->seconds, ask->code);
+    tiny_ask_done(ask, true, "closing");
+    break;
+  }
+}
+
+void tiny_reload(tiny *rt) {
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_RELOAD);
+  if (ask) tiny_inbox_post(rt->inbox, ask);
+}
+
+void tiny_close(tiny *rt, double delay, int code) {
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_CLOSE);
+  if (!ask) return;
+  ask->seconds = delay;
+  ask->code = code;
+  tiny_inbox_post(rt->inbox, ask);
+}
+
+/* -- making ---------------------------------------------------------------- */
+
+/* Closing was forced, on the control thread: the loop may be anywhere. */
+static void end_process(void *data, int code) {
+  tiny *rt = data;
+  tiny_err(rt->log, "closing took too long: ended by force");
+  tiny_log_flush(rt->log, LOG_FLUSH_MS);
+  if (rt->exits) _exit(code);
+}
+
+static int copy_options(tiny *rt, const tiny_options *options) {
+  rt->signals = options->signals;
+  rt->exits = options->exits;
+  rt->conf_path = strdup(options->conf ? options->conf : "conf.lua");
+  rt->script = options->script ? strdup(options->script) : NULL;
+  rt->argv = calloc((size_t)options->argc + 1, sizeof *rt->argv);
+  if (!rt->conf_path || !rt->argv) return -1;
+  for (; rt->argc < options->argc; rt->argc++) rt->argv[rt->argc] = strdup(options->argv[rt->argc]);
+  return 0;
+}
+
+/* How long the loop was kept from waiting for events, since it last came here. */
+static void on_prepare(uv_prepare_t *prepare) {
+  tiny *rt = prepare->data;
+  tiny_state *s = &rt->state;
+  uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
+  uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
+  rt->turn_at = now;
+  rt->idle_ns = idle;
+  if (lag > atomic_load_explicit(&s->lag_max_ns, memory_order_relaxed)) atomic_store(&s->lag_max_ns, lag);
+  atomic_fetch_add_explicit(&s->lag_sum_ns, lag, memory_order_relaxed);
+  atomic_fetch_add_explicit(&s->lag_count, 1, memory_order_relaxed);
+}
+
+static void open_handles(tiny *rt) {
+  uv_loop_configure(&rt->loop, UV_METRICS_IDLE_TIME);
+  uv_timer_init(&rt->loop, &rt->stage_timer);
+  uv_timer_init(&rt->loop, &rt->close_delay);
+  rt->close_delay.data = rt;
+  uv_prepare_init(&rt->loop, &rt->lag);
+  rt->lag.data = rt;
+  rt->turn_at = uv_hrtime();
+  uv_prepare_start(&rt->lag, on_prepare);
+}
+
+static int open_parts(tiny *rt, char *why, size_t why_size) {
+  rt->log = tiny_log_open();
+  tiny_state_init(&rt->state, rt->log);
+  rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
+  rt->timers = tiny_timers_open(&rt->loop);
+  rt->scheduler = rt->timers ? tiny_scheduler_open(&rt->loop, rt->timers) : NULL;
+  if (!rt->log || !rt->inbox || !rt->scheduler) {
+    snprintf(why, why_size, "no memory or threads for a runtime");
+    return -1;
+  }
+  tiny_control_parts parts = {&rt->state, rt->log, rt->inbox, rt->signals, end_process, rt};
+  rt->control = tiny_control_open(&parts, why, why_size);
+  return rt->control ? 0 : -1;
+}
+
+tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
+  tiny *rt = calloc(1, sizeof *rt);
+  snprintf(why, why_size, "not enough memory");
+  if (!rt) return NULL;
+  if (uv_loop_init(&rt->loop) != 0) {
+    free(rt);
+    return NULL;
+  }
+  open_handles(rt);
+  if (copy_options(rt, options) == 0 && open_parts(rt, why, why_size) == 0) return rt;
+  tiny_free(rt);
+  return NULL;
+}
+
+/* -- running --------------------------------------------------------------- */
+
+/* Closing goes before reloading, and neither begins while another stage is on. */
+static void between_turns(tiny *rt) {
+  if (rt->stage) rt->stage(rt);
+  if (!rt->stage && rt->closing.wanted && !rt->closing.begun && !rt->finished) tiny_closing_begin(rt);
+  if (!rt->stage && rt->change.wanted && !rt->closing.wanted && !rt->finished) tiny_change_begin(rt);
+  if (rt->draining) tiny_drain_turn(rt);
+}
+
+static void turn(tiny *rt) {
+  void (*stage)(tiny *);
+  do { /* a stage that set the next one need not wait for an event */
+    stage = rt->stage;
+    between_turns(rt);
+  } while (rt->stage != stage && !rt->finished);
+  if (!rt->finished) uv_run(&rt->loop, UV_RUN_ONCE);
+}
+
+/* What is still open belongs to states that are gone or to helpers that do not come back. */
+static void take_down(tiny *rt) {
+  tiny_drain_all(rt);
+  if (rt->current) tiny_retire(rt, rt->current);
+  rt->current = NULL;
+  uint64_t deadline = tiny_timers_now() + 2000000000u;
+  tiny_stage(rt, NULL, 2000);
+  while (rt->jobs > atomic_load(&rt->state.threads_lost) && tiny_timers_now() < deadline)
+    uv_run(&rt->loop, UV_RUN_ONCE);
+  tiny_stage(rt, NULL, 0);
+}
+
+int tiny_run(tiny *rt) {
+  rt->change.wanted = true;
+  while (!rt->finished) turn(rt);
+  take_down(rt);
+  tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
+  tiny_control_close(rt->control, false);
+  rt->control = NULL;
+  tiny_pidfile_unlock(rt->pidfile);
+  rt->pidfile = NULL;
+  return rt->exit_code;
+}
+
+/* -- freeing --------------------------------------------------------------- */
+
+static void close_handles(tiny *rt) {
+  uv_close((uv_handle_t *)&rt->stage_timer, NULL);
+  uv_close((uv_handle_t *)&rt->close_delay, NULL);
+  uv_close((uv_handle_t *)&rt->lag, NULL);
+  if (rt->scheduler) tiny_scheduler_close(rt->scheduler);
+  if (rt->timers) tiny_timers_close(rt->timers);
+  if (rt->inbox) tiny_inbox_close(rt->inbox);
+  uv_run(&rt->loop, UV_RUN_DEFAULT);
+}
+
+static void name_open_handle(uv_handle_t *handle, void *data) {
+  tiny *rt = data;
+  tiny_err(rt->log, "a %s handle was left open", uv_handle_type_name(handle->type));
+}
+
+void tiny_free(tiny *rt) {
+  if (!rt) return;
+  if (rt->control) tiny_control_close(rt->control, false);
+  tiny_pidfile_unlock(rt->pidfile);
+  close_handles(rt);
+  if (rt->log) uv_walk(&rt->loop, name_open_handle, rt);
+  if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
+  int rc = uv_loop_close(&rt->loop);
+  assert(rc == 0);
+  (void)rc;
+  if (rt->jobs > 0) return; /* a helper that is stuck in C may still come back to all this */
+  if (rt->inbox) tiny_inbox_free(rt->inbox);
+  tiny_state_fini(&rt->state);
+  for (int i = 0; i < rt->argc; i++) free(rt->argv[i]);
+  free(rt->argv);
+  free(rt->script);
+  free(rt->conf_path);
+  free(rt);
+}
+
+/* -- checking -------------------------------------------------------------- */
+
+
+int tiny_check(const tiny_options *options, char *why, size_t why_size) {
+  tiny *rt = calloc(1, sizeof *rt); /* only what a state under construction looks at */
+  if (!rt) return -1;
+  tiny_state_init(&rt->state, NULL);
+  rt->log = tiny_log_open();
+  tiny_generation *g = tiny_generation_open(rt, 1);
+  int rc = -1;
+  snprintf(why, why_size, "not enough memory");
+  if (g) {
+    rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000, why, why_size);
+    if (rc == 0) rc = tiny_log_check(g->conf, why, why_size);
+    tiny_generation_close(g);
+  }
+  if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
+  tiny_state_fini(&rt->state);
+  free(rt);
+  return rc;
+}

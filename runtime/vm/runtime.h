@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ * runtime.h -- one runtime: what outlives its generations. Everything here belongs
+ * to the loop thread unless a part says otherwise. */
+#ifndef TINY_RUNTIME_H
+#define TINY_RUNTIME_H
+
+#include "control.h"
+#include "generation.h"
+#include "inbox.h"
+#include "log.h"
+#include "pidfile.h"
+#include "state.h"
+#include "task.h"
+#include "timers.h"
+#include "tiny.h"
+#include <time.h>
+
+enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or several */
+
+/* One change of generation, from nothing (the start) or from the one in force (a reload). */
+typedef struct tiny_change {
+  tiny_generation *from, *to; /* 'to' is NULL while none is under way */
+  tiny_ask *asks;             /* who waits for the outcome */
+  tiny_ask *later;            /* asked for meanwhile: one more change */
+  uint64_t paused_at;         /* CLOCK_MONOTONIC ns, 0 while the old one serves */
+  bool wanted;                /* the first start, or 'later' is to be begun */
+  char why[TINY_WHY];
+} tiny_change;
+
+typedef struct tiny_closing {
+  bool wanted, begun;
+  int code;
+  const char *reason; /* on_close's */
+} tiny_closing;
+
+struct tiny {
+  char *conf_path, *script;
+  int argc;
+  char **argv;
+  bool signals, exits;
+
+  uv_loop_t loop;
+  tiny_log *log;
+  tiny_state state;
+  tiny_inbox *inbox;
+  tiny_control *control;
+  tiny_pidfile *pidfile;
+  tiny_timers *timers;
+  tiny_scheduler *scheduler;
+  uv_prepare_t lag;
+  uint64_t turn_at, idle_ns; /* for the loop's lag */
+
+  tiny_generation *current;  /* in force; NULL until the first has started */
+  tiny_generation *draining; /* older ones with work in flight */
+  uint64_t last_number;
+  tiny_change change;
+  struct tiny_loading *loading; /* the candidate in a helper thread, NULL when there is none */
+  tiny_closing closing;
+  uv_timer_t close_delay;
+
+  /* What goes on between the loop's turns: called after each until it sets another. */
+  void (*stage)(tiny *runtime);
+  uint64_t stage_deadline; /* CLOCK_MONOTONIC ns, 0 is none */
+  uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
+  tiny_task *step;         /* the callback that a stage waits for */
+  bool step_failed;
+  tiny_failure failure;
+
+  unsigned jobs; /* helper threads at work */
+  int exit_code;
+  bool finished;
+};
+
+/* A stretch of Lua begins and ends: all that the watchdog needs to know. The coarse clock is
+ * exact to a few ms and costs 5 ns. */
+static inline void tiny_heartbeat_enter(tiny_state *state) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+  atomic_store_explicit(&state->busy_since, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
+                        memory_order_release);
+}
+static inline void tiny_heartbeat_leave(tiny_state *state) {
+  atomic_store_explicit(&state->busy_since, 0, memory_order_release);
+}
+
+/* -- stages (stage.c) */
+/* Go on with 'stage' after each turn; 'ms' from now tiny_stage_late() is true (0: never). */
+void tiny_stage(tiny *runtime, void (*stage)(tiny *runtime), uint64_t ms);
+bool tiny_stage_late(const tiny *runtime);
+/* Start a driver's function as the step that the stage waits for. */
+void tiny_step(tiny *runtime, tiny_generation *generation, const char *name, const char *argument);
+bool tiny_step_pending(const tiny *runtime);
+/* Give the pending step up: its task is cancelled and its outcome no longer looked at. */
+void tiny_step_drop(tiny *runtime);
+/* Why the step failed, copied into 'why'; its traceback goes to the log. */
+void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
+
+/* -- change of generation (change.c) */
+void tiny_change_ask(tiny *runtime, tiny_ask *ask); /* owns the ask */
+void tiny_change_begin(tiny *runtime);
+void tiny_change_abort(tiny *runtime); /* closing: a candidate that still loads is given up */
+
+/* -- closing (closing.c) */
+void tiny_closing_ask(tiny *runtime, const char *reason, double delay, int code);
+void tiny_closing_begin(tiny *runtime);
+
+/* -- generations that are on their way out (drain.c) */
+bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what requests began */
+void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
+void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
+void tiny_drain_turn(tiny *runtime);                /* retire those that have nothing left */
+void tiny_drain_all(tiny *runtime);                 /* at the end: retire them whatever they hold */
+void tiny_retire(tiny *runtime, tiny_generation *generation);
+
+/* -- helper threads (job.c) */
+typedef struct tiny_job tiny_job;
+struct tiny_job {
+  void (*work)(tiny_job *job); /* on a thread of its own; may block */
+  void (*done)(tiny_job *job); /* then on the loop thread; frees the job */
+  tiny *runtime;
+  void *data;
+};
+/* Returns 0, or -1 when no thread could be had (nothing is called then). */
+int tiny_job_start(tiny *runtime, tiny_job *job);
+
+int luaopen_tiny_runtime(lua_State *L); /* api_runtime.c: tiny.core.runtime */
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * stage.c -- what happens between the turns of the loop: one stage at a time, and the
+ * one callback (step) that it may wait for. */
+#include "runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void on_timer(uv_timer_t *timer) { (void)timer; }
+
+void tiny_stage(tiny *rt, void (*stage)(tiny *), uint64_t ms) {
+  rt->stage = stage;
+  rt->stage_deadline = ms ? tiny_timers_now() + ms * 1000000u : 0;
+  uv_timer_stop(&rt->stage_timer);
+  uv_update_time(&rt->loop);
+  if (ms) uv_timer_start(&rt->stage_timer, on_timer, ms + 1, 0);
+}
+
+bool tiny_stage_late(const tiny *rt) {
+  return rt->stage_deadline && tiny_timers_now() >= rt->stage_deadline;
+}
+
+static void on_step_end(tiny_task *task) {
+  tiny *rt = task->data;
+  if (rt->step != task) return;
+  rt->step = NULL;
+  rt->step_failed = task->failed;
+  if (task->failed) rt->failure = tiny_task_failure(task);
+}
+
+void tiny_step(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
+  rt->step_failed = false;
+  rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
+  if (rt->step) rt->step->data = rt;
+  else rt->step_failed = true;
+}
+
+bool tiny_step_pending(const tiny *rt) { return rt->step != NULL; }
+
+void tiny_step_drop(tiny *rt) {
+  tiny_task *task = rt->step;
+  rt->step = NULL;
+  if (task) tiny_task_cancel(task);
+}
+
+void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
+  const char *message = rt->failure.message ? rt->failure.message : "not enough memory";
+  snprintf(why, why_size, "%s: %s", name, message);
+  tiny_err(rt->log, "%s failed: %s", name, rt->failure.trace ? rt->failure.trace : message);
+  tiny_state_error(&rt->state, message, rt->failure.trace);
+  tiny_failure_free(&rt->failure);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * task.h -- coroutines run by the loop. A task waits by yielding from a C function
+ * and is resumed by whatever it waited for; loop thread only.
+ *
+ * A wait, as a binding writes it:
+ *     tiny_task *task = tiny_task_here(L, "tiny.sleep");   raises where no wait can be
+ *     task->... = register with the source of the event
+ *     return tiny_task_park(task, leave, source);
+ * and when the event comes: tiny_task_wake(task). The C function's first result is nil
+ * then, or what has to be raised at the wait: its Lua wrapper does that (lua/tiny/task.lua).
+ * A wake carries no values that need memory: the woken task takes its results by
+ * itself with a second call, so that running out of memory is its own error. */
+#ifndef TINY_TASK_H
+#define TINY_TASK_H
+
+#include "timers.h"
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct tiny_generation tiny_generation;
+typedef struct tiny_task tiny_task;
+typedef struct tiny_scheduler tiny_scheduler;
+
+typedef enum tiny_task_kind {
+  TINY_TASK_STEP,    /* a callback that the runtime waits for: on_start, on_close, on_except */
+  TINY_TASK_RUN,     /* the server's run */
+  TINY_TASK_TIMER,   /* the timers' executor */
+  TINY_TASK_GO,      /* tiny.go and what the runtime starts in that way */
+  TINY_TASK_REQUEST, /* the handler of a request or connection */
+  TINY_TASK_KINDS
+} tiny_task_kind;
+
+struct tiny_task {
+  tiny_generation *generation;
+  lua_State *co;
+  int co_ref;            /* anchors co in the registry */
+  tiny_task_kind kind;
+  bool of_request;       /* a request began it, or began what began it */
+  bool started, ended, failed, cancelled, queued;
+  bool raises;     /* tiny.cancelled is to be raised at its wait */
+  bool unreported; /* it failed, and nobody has joined it yet */
+  uint8_t passes;        /* values on co to resume it with */
+  tiny_task **box;       /* Lua's handle on it, NULL when nobody holds one */
+  tiny_task *prev, *next; /* all tasks of the generation */
+  tiny_task *later;       /* the ready queue, or the joiners of one task */
+  tiny_task *joiners;
+  void (*leave)(tiny_task *task); /* take it off what it waits for; NULL: it does not wait */
+  void *source;                   /* what it waits for, the binding's own */
+  tiny_due due;
+  /* Called on the task's end, its results or the error (failed) on co's stack. May be NULL. */
+  void (*on_end)(tiny_task *task);
+  void *data;            /* for on_end */
+  int started_line;      /* where tiny.go was called */
+  char started_at[44];
+};
+
+/* One ready queue for all generations of a runtime. NULL when memory or the handle could not be had. */
+tiny_scheduler *tiny_scheduler_open(uv_loop_t *loop, tiny_timers *timers);
+void tiny_scheduler_close(tiny_scheduler *scheduler); /* frees in the handle's close callback */
+
+/* Make a task; push function and arguments on task->co, then tiny_task_ready(). Raises on
+ * 'L' when out of memory, so call it protected. */
+tiny_task *tiny_task_new(lua_State *L, tiny_generation *generation, tiny_task_kind kind);
+
+/* Let it run in the next turn, with 'passes' values on top of its stack as arguments. */
+void tiny_task_ready(tiny_task *task, int passes);
+
+/* The running task, for a binding that is about to wait. Raises, saying what to do, while a
+ * script loads, outside of a task, in a coroutine of the script's own and across a C call. */
+tiny_task *tiny_task_here(lua_State *L, const char *what);
+
+/* End of a lua_CFunction that waits: return tiny_task_park(...). 'leave' undoes the
+ * registration when the task is cancelled meanwhile. */
+int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *task), void *source);
+
+/* The event came: resume the parked task in the next turn, or now (only from the top of a
+ * loop callback, never from code that Lua called). */
+void tiny_task_wake(tiny_task *task);
+void tiny_task_resume(tiny_task *task);
+
+/* Raise tiny.cancelled at its wait and at each later one. Harmless on an ended one. */
+void tiny_task_cancel(tiny_task *task);
+
+/* Cancel those of the generation that no request began, steps excepted. */
+void tiny_tasks_cancel(tiny_generation *generation);
+
+/* How many live tasks there are of a kind; with 'of_request' false only those no request began. */
+unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind, bool of_request);
+
+/* Forget every task of a generation whose Lua never runs again. */
+void tiny_tasks_abandon(tiny_generation *generation);
+
+/* Handler of TINY_DUE_TASK. */
+void tiny_task_on_due(void *data, uint64_t word, uint64_t now);
+
+int luaopen_tiny_task(lua_State *L);
+
+#endif
