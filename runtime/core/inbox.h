@@ -40,11 +40,13 @@ void tiny_ask_done(tiny_ask *ask, bool ok, const char *text);
 tiny_inbox *tiny_inbox_open(uv_loop_t *loop, void (*take)(void *data, tiny_ask *ask), void *data);
 
 /* Hand an ask over. Any thread, never waits. After tiny_inbox_close() it is
- * answered "closed" at once, on the calling thread. */
+ * answered "closed" at once, on the calling thread. A reload that nobody waits for
+ * is dropped while another such one is not yet taken: it would do the same. */
 void tiny_inbox_post(tiny_inbox *inbox, tiny_ask *ask);
 
 /* Answer what is left with "closed" and close the handle. Loop thread. The inbox
- * itself is freed by tiny_inbox_free(), when no thread can post any more. */
+ * itself is freed by tiny_inbox_free(), when the loop has turned once more for the
+ * handle and no thread can post any longer. */
 void tiny_inbox_close(tiny_inbox *inbox);
 void tiny_inbox_free(tiny_inbox *inbox);
 

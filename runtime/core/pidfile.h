@@ -18,6 +18,9 @@ tiny_pidfile *tiny_pidfile_lock(const tiny_conf *conf, char *why, size_t why_siz
  * where the control socket is. Returns 0, or -1 with the reason in 'why'. */
 int tiny_pidfile_note(tiny_pidfile *pidfile, const tiny_conf *conf, char *why, size_t why_size);
 
+/* <svr.run_dir>/<svr.name><extension>, absolute. The caller frees it; NULL when out of memory. */
+char *tiny_pidfile_path(const tiny_conf *conf, const char *extension);
+
 /* Remove both files and unlock. NULL is allowed. */
 void tiny_pidfile_unlock(tiny_pidfile *pidfile);
 

@@ -42,6 +42,7 @@ struct tiny_state {
   char *last_error, *last_trace, *last_summary, *last_reload_result;
   time_t last_error_time, last_summary_time, last_reload_time; /* 0: never */
   time_t start_time;
+  uint64_t start_ns;    /* the same by CLOCK_MONOTONIC */
   char *hung_stack;     /* NULL unless hung */
   uint64_t hung_since;  /* CLOCK_MONOTONIC ns, 0 unless hung */
   json_t *app;          /* gauges and counters of the server's own */
@@ -50,8 +51,11 @@ struct tiny_state {
 void tiny_state_init(tiny_state *state, tiny_log *log);
 void tiny_state_fini(tiny_state *state);
 
-/* Each takes copies and the lock. Any thread. */
+/* The conf in force. hold returns it with a reference for the caller, NULL before the first. Any thread. */
 void tiny_state_conf(tiny_state *state, tiny_conf *conf);
+tiny_conf *tiny_state_hold_conf(tiny_state *state);
+
+/* Each takes copies and the lock. Any thread. */
 void tiny_state_error(tiny_state *state, const char *error, const char *trace);
 void tiny_state_summary(tiny_state *state, const char *summary);
 void tiny_state_reloaded(tiny_state *state, bool ok, const char *result); /* time is set when ok */
@@ -60,8 +64,11 @@ void tiny_state_app(tiny_state *state, const char *name, double value, bool add)
 
 const char *tiny_phase_name(tiny_phase phase);
 
-/* The "info" object of the monitor feed, and of `tiny status --json`. A new
- * reference, NULL when out of memory. Any thread. */
+bool tiny_state_is_hung(tiny_state *state); /* any thread */
+
+/* The "info" object of the monitor feed, and of `tiny status --json`. It leaves
+ * the lag counts as they are: who publishes takes them. A new reference, NULL when
+ * out of memory. Any thread. */
 json_t *tiny_state_info(tiny_state *state);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * timers.h -- everything of one runtime that is due at some time: a hierarchical
- * wheel of small nodes on one libuv handle. Loop thread only. */
+ * wheel of 24-byte nodes on one libuv handle. Loop thread only. */
 #ifndef TINY_TIMERS_H
 #define TINY_TIMERS_H
 
@@ -9,8 +9,10 @@
 
 typedef struct tiny_timers tiny_timers;
 
-/* A pending due time. 0 is none. Valid until it fires or is removed. */
-typedef uint32_t tiny_due;
+/* A pending due time; 0 is none. It stays below 2^53, so a Lua number holds it. Once its
+ * node has fired or was removed it means nothing and may be passed on without harm: its
+ * node has to be used again 16,384 times before it could be taken for another one. */
+typedef uint64_t tiny_due;
 
 /* What may be due. Each kind has one handler; a node carries its kind and a word. */
 typedef enum tiny_due_kind {
@@ -20,32 +22,38 @@ typedef enum tiny_due_kind {
   TINY_DUE_KINDS
 } tiny_due_kind;
 
-/* Called between loop turns' phases when a node is due; the node is gone by then
- * and its id may be given out again. May add and remove nodes. 'now' as tiny_timers_now(). */
+/* Called when a node is due, never before its time; the node is gone by then. In order of
+ * due times, and of adding where these are the same. May add and remove nodes: one that is
+ * added already due fires in the next turn of the loop. 'now' as tiny_timers_now(). */
 typedef void (*tiny_due_fn)(void *data, uint64_t word, uint64_t now);
 
 /* Returns NULL when memory or the handle could not be had. */
 tiny_timers *tiny_timers_open(uv_loop_t *loop);
 
-/* Due times are rounded up to multiples of 'span_ns' (1 ms at first). Pending ones stay as they are. */
+/* Due times are rounded up to multiples of 'span_ns' (1 ms at first, 10 us at least), so that
+ * near ones share one wake-up. Pending ones move to the new multiples; takes O(pending). */
 void tiny_timers_precision(tiny_timers *timers, uint64_t span_ns);
+
+/* 'due_ns' as it will be kept: rounded up to the precision. */
+uint64_t tiny_timers_round(const tiny_timers *timers, uint64_t due_ns);
 
 void tiny_timers_handle(tiny_timers *timers, tiny_due_kind kind, tiny_due_fn fn, void *data);
 
-/* Add a due time in CLOCK_MONOTONIC nanoseconds; one in the past fires in the
- * next turn of the loop. Returns its id, or 0 when out of memory. */
+/* Add a due time in CLOCK_MONOTONIC nanoseconds; one in the past fires in the next turn
+ * of the loop, one that is centuries away never. O(1). Returns its id, or 0 when out of memory. */
 tiny_due tiny_timers_add(tiny_timers *timers, uint64_t due_ns, tiny_due_kind kind, uint64_t word);
 
-/* Take a pending one out. 0 is allowed. */
+/* Take a pending one out. O(1). 0 and ids that are over are allowed. */
 void tiny_timers_remove(tiny_timers *timers, tiny_due id);
 
-/* CLOCK_MONOTONIC now, in nanoseconds. */
+/* CLOCK_MONOTONIC now, in nanoseconds. Any thread. */
 uint64_t tiny_timers_now(void);
 
-/* How many are pending. */
+/* How many are pending. The loop is kept alive by them, and only by them. */
 uint32_t tiny_timers_pending(const tiny_timers *timers);
 
-/* Close the handle; the memory goes in its close callback. Pending nodes are forgotten. */
+/* Close the handle; the memory goes in its close callback. Pending nodes are forgotten.
+ * A handler may call it. */
 void tiny_timers_close(tiny_timers *timers);
 
 #endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ * state.c -- keeping what a runtime shows, and putting it into one JSON object. */
+#include "state.h"
+
+#include "utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t nanoseconds(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void tiny_state_init(tiny_state *state, tiny_log *log) {
+  memset(state, 0, sizeof *state);
+  state->log = log;
+  pthread_mutex_init(&state->lock, NULL);
+  state->start_time = time(NULL);
+  state->start_ns = nanoseconds(CLOCK_MONOTONIC);
+}
+
+void tiny_state_fini(tiny_state *state) {
+  tiny_conf_drop(state->conf);
+  free(state->last_error);
+  free(state->last_trace);
+  free(state->last_summary);
+  free(state->last_reload_result);
+  free(state->hung_stack);
+  json_decref(state->app);
+  pthread_mutex_destroy(&state->lock);
+}
+
+void tiny_state_conf(tiny_state *state, tiny_conf *conf) {
+  pthread_mutex_lock(&state->lock);
+  tiny_conf *old = state->conf;
+  state->conf = tiny_conf_hold(conf);
+  pthread_mutex_unlock(&state->lock);
+  tiny_conf_drop(old);
+}
+
+tiny_conf *tiny_state_hold_conf(tiny_state *state) {
+  pthread_mutex_lock(&state->lock);
+  tiny_conf *conf = tiny_conf_hold(state->conf);
+  pthread_mutex_unlock(&state->lock);
+  return conf;
+}
+
+/* Under the lock. */
+static void replace(char **text, const char *by) {
+  free(*text);
+  *text = by ? strdup(by) : NULL;
+}
+
+void tiny_state_error(tiny_state *state, const char *error, const char *trace) {
+  pthread_mutex_lock(&state->lock);
+  replace(&state->last_error, error);
+  replace(&state->last_trace, trace);
+  state->last_error_time = time(NULL);
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_summary(tiny_state *state, const char *summary) {
+  pthread_mutex_lock(&state->lock);
+  replace(&state->last_summary, summary);
+  state->last_summary_time = time(NULL);
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_reloaded(tiny_state *state, bool ok, const char *result) {
+  pthread_mutex_lock(&state->lock);
+  replace(&state->last_reload_result, result);
+  if (ok) state->last_reload_time = time(NULL);
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack) {
+  pthread_mutex_lock(&state->lock);
+  replace(&state->hung_stack, stack);
+  state->hung_since = since;
+  pthread_mutex_unlock(&state->lock);
+}
+
+/* Whole numbers are shown as such, so that a counter does not read "3.0". */
+static json_t *number(double value) {
+  bool whole = value == floor(value) && fabs(value) < 9007199254740992.0;
+  return whole ? json_integer((json_int_t)value) : json_real(value);
+}
+
+void tiny_state_app(tiny_state *state, const char *name, double value, bool add) {
+  pthread_mutex_lock(&state->lock);
+  if (!state->app) state->app = json_object();
+  if (add) value += json_number_value(json_object_get(state->app, name));
+  json_object_set_new(state->app, name, number(value));
+  pthread_mutex_unlock(&state->lock);
+}
+
+const char *tiny_phase_name(tiny_phase phase) {
+  static const char *const names[] = {"starting", "running", "reloading",
+                                      "standby",  "closing", "hung"};
+  return names[phase];
+}
+
+bool tiny_state_is_hung(tiny_state *state) {
+  pthread_mutex_lock(&state->lock);
+  bool hung = state->hung_since != 0;
+  pthread_mutex_unlock(&state->lock);
+  return hung || atomic_load(&state->phase) == TINY_HUNG;
+}
+
+/* Local time as people read it; null when it never happened. */
+static json_t *point(time_t when) {
+  char text[32];
+  struct tm local;
+  if (when == 0 || !localtime_r(&when, &local)) return json_null();
+  strftime(text, sizeof text, "%Y/%m/%d %H:%M:%S", &local);
+  return json_string(text);
+}
+
+static json_t *seconds(uint64_t ns) { return json_real((double)ns / 1e9); }
+
+static json_t *count(uint64_t n) { return json_integer((json_int_t)n); }
+
+static json_t *host(void) {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return tiny_utf8_json(name);
+}
+
+static uint64_t resident_bytes(void) {
+  unsigned long pages = 0;
+  FILE *statm = fopen("/proc/self/statm", "re");
+  if (!statm) return 0;
+  if (fscanf(statm, "%*u %lu", &pages) != 1) pages = 0;
+  fclose(statm);
+  return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The worst turn of late, the one that has not ended yet included. */
+static double lag_ms(tiny_state *state, uint64_t now) {
+  uint64_t worst = atomic_load(&state->lag_max_ns);
+  uint64_t since = atomic_load(&state->busy_since);
+  if (since != 0 && now > since && now - since > worst) worst = now - since;
+  return (double)worst / 1e6;
+}
+
+static void add_identity(tiny_state *state, json_t *info, uint64_t now) {
+  const char *name = state->conf ? tiny_conf_string(state->conf, "svr.name") : NULL;
+  json_object_set_new(info, "name", tiny_utf8_json(name));
+  json_object_set_new(info, "pid", count((uint64_t)getpid()));
+  json_object_set_new(info, "host", host());
+  json_object_set_new(info, "role", json_null());
+  json_object_set_new(info, "token", json_null());
+  json_object_set_new(info, "start_time", point(state->start_time));
+  json_object_set_new(info, "uptime", seconds(now - state->start_ns));
+}
+
+static void add_history(tiny_state *state, json_t *info) {
+  json_object_set_new(info, "last_error", tiny_utf8_json(state->last_error));
+  json_object_set_new(info, "last_error_time", point(state->last_error_time));
+  json_object_set_new(info, "last_trace", tiny_utf8_json(state->last_trace));
+  json_object_set_new(info, "last_summary", tiny_utf8_json(state->last_summary));
+  json_object_set_new(info, "last_summary_time", point(state->last_summary_time));
+  json_object_set_new(info, "last_reload_time", point(state->last_reload_time));
+  json_object_set_new(info, "last_reload_result", tiny_utf8_json(state->last_reload_result));
+}
+
+static void add_hang(tiny_state *state, json_t *info, uint64_t now) {
+  uint64_t since = state->hung_since;
+  tiny_phase phase = since ? TINY_HUNG : (tiny_phase)atomic_load(&state->phase);
+  json_object_set_new(info, "state", json_string(tiny_phase_name(phase)));
+  json_object_set_new(info, "hung_for", seconds(since && now > since ? now - since : 0));
+  json_object_set_new(info, "hung_stack", tiny_utf8_json(state->hung_stack));
+}
+
+static void add_counts(tiny_state *state, json_t *info, uint64_t now) {
+  tiny_log_counts log = {0, 0};
+  if (state->log) log = tiny_log_count(state->log);
+  json_object_set_new(info, "generation", count(atomic_load(&state->generation)));
+  json_object_set_new(info, "generations_alive", count(atomic_load(&state->generations_alive)));
+  json_object_set_new(info, "threads_lost", count(atomic_load(&state->threads_lost)));
+  json_object_set_new(info, "loop_lag_ms", json_real(lag_ms(state, now)));
+  json_object_set_new(info, "lua_heap_bytes", count(atomic_load(&state->lua_heap)));
+  json_object_set_new(info, "rss_bytes", count(resident_bytes()));
+  json_object_set_new(info, "cpu_seconds", seconds(nanoseconds(CLOCK_PROCESS_CPUTIME_ID)));
+  json_object_set_new(info, "timers", count(atomic_load(&state->timers)));
+  json_object_set_new(info, "tasks", count(atomic_load(&state->tasks)));
+  json_object_set_new(info, "connections", count(atomic_load(&state->connections)));
+  json_object_set_new(info, "log_lines", count(log.lines));
+  json_object_set_new(info, "log_dropped", count(log.dropped));
+}
+
+json_t *tiny_state_info(tiny_state *state) {
+  json_t *info = json_object();
+  uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+  if (!info) return NULL;
+  pthread_mutex_lock(&state->lock);
+  add_identity(state, info, now);
+  add_history(state, info);
+  add_hang(state, info, now);
+  json_object_set_new(info, "app", state->app ? json_deep_copy(state->app) : json_object());
+  pthread_mutex_unlock(&state->lock);
+  add_counts(state, info, now);
+  return info;
+}
