@@ -1,5 +1,5 @@
 std = "luajit"
-max_line_length = 110
+max_line_length = 112
 self = false
 files["spec"].std = "luajit+busted"
 files["conf.lua"].std = "luajit"

@@ -43,7 +43,8 @@ local function fire(key, row, now)
   end, row.timer, now)
   if not ok then on_error(stay, trace) end
   if ok and not stay and rows[key] == row then rows[key] = nil end
-  row.due = row.due + row.timer.interval * math.max(1, math.ceil((runtime.now() - row.due) / row.timer.interval))
+  local missed = math.ceil((runtime.now() - row.due) / row.timer.interval)
+  row.due = row.due + row.timer.interval * math.max(1, missed)
 end
 
 local function execute()
