@@ -42,7 +42,8 @@ static void finish(tiny *rt, bool ok, const char *text) {
 }
 
 static void start_failed(tiny *rt) {
-  tiny_err(rt->log, "cannot start: %s", rt->change.why);
+  if (rt->closing.wanted) tiny_info(rt->log, "closed while starting");
+  else tiny_err(rt->log, "cannot start: %s", rt->change.why);
   rt->exit_code = rt->closing.wanted ? rt->closing.code : TINY_EXIT_START;
   rt->finished = true;
   finish(rt, false, rt->change.why);
@@ -129,6 +130,14 @@ static void tell_reloaded(tiny *rt) {
   finish(rt, true, text);
 }
 
+static void tell_conf(tiny *rt) {
+  const tiny_conf *conf = rt->current->conf;
+  if (!tiny_conf_bool(conf, "svr.log_conf_on_reload")) return;
+  char *text = json_dumps(tiny_conf_masked(conf), JSON_SORT_KEYS | JSON_ENCODE_ANY);
+  if (text) tiny_info(rt->log, "configuration: %s", text);
+  free(text);
+}
+
 static void commit(tiny *rt) {
   tiny_change *c = &rt->change;
   tiny_generation *from = c->from;
@@ -140,14 +149,12 @@ static void commit(tiny *rt) {
   serve(rt, rt->current);
   if (from) tell_reloaded(rt);
   else tell_started(rt);
+  tell_conf(rt);
 }
 
 static void stage_on_start(tiny *rt) {
   tiny_change *c = &rt->change;
-  if (!c->from && rt->closing.wanted) { /* asked to close before it ever started */
-    roll_back_because(rt, "closed while starting");
-    return;
-  }
+  if (!c->from && rt->closing.wanted && rt->step) tiny_task_cancel(rt->step);
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
   if (tiny_step_pending(rt)) {
     roll_back_because(rt, "on_start did not end within svr.reload_timeout");

@@ -5,8 +5,16 @@
 
 #include <stdio.h>
 
+static const uint64_t SPARE_MS = 500;
+
 static uint64_t conf_ms(const tiny *rt, const char *key) {
   return rt->current ? tiny_conf_ms(rt->current->conf, key) : 0;
+}
+
+/* Requests in flight may finish, as long as that leaves time to close without force. */
+static uint64_t request_ms(const tiny *rt) {
+  uint64_t force = conf_ms(rt, "svr.close.force_close_delay"), lock = conf_ms(rt, "svr.close.wait_lock_delay");
+  return force > lock + SPARE_MS ? force - lock - SPARE_MS : 1;
 }
 
 static void stage_requests(tiny *rt) {
@@ -21,7 +29,7 @@ static void stage_on_close(tiny *rt) {
   if (tiny_step_pending(rt)) return;
   char why[TINY_WHY];
   if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why);
-  tiny_stage(rt, stage_requests, conf_ms(rt, "svr.close.wait_lock_delay"));
+  tiny_stage(rt, stage_requests, request_ms(rt));
 }
 
 static void stage_quiet(tiny *rt) {

@@ -283,9 +283,18 @@ unsigned tiny_tasks_count(const tiny_generation *g, tiny_task_kind kind, bool of
   return g->live[0][kind] + (of_request ? g->live[1][kind] : 0);
 }
 
+/* Who waits for the end of a task learns that it will not come. */
+static void end_abandoned(tiny_task *task) {
+  if (task->ended || !task->on_end) return;
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
+  task->failed = true;
+  task->on_end(task);
+}
+
 void tiny_tasks_abandon(tiny_generation *g) {
   for (tiny_task *task = g->tasks; task; task = task->next) /* all leave before any goes: they may */
     if (task->leave) task->leave(task);                     /* wait for one another */
+  for (tiny_task *task = g->tasks; task; task = task->next) end_abandoned(task);
   while (g->tasks) forget(g->tasks);
   memset(g->live, 0, sizeof g->live);
 }
