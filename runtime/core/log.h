@@ -47,11 +47,11 @@ void tiny_log_put(tiny_log *log, tiny_level level, const tiny_where *where, cons
 /* The same for the runtime's own lines, printf-style. */
 void tiny_log_printf(tiny_log *log, tiny_level level, const tiny_where *where, const char *format,
                      ...) __attribute__((format(printf, 4, 5)));
-#define TINY_HERE (&(tiny_where){__FILE__, __func__, __LINE__})
+#define TINY_HERE            (&(tiny_where){__FILE__, __func__, __LINE__})
 #define tiny_debug(log, ...) tiny_log_printf(log, TINY_DEBUG, TINY_HERE, __VA_ARGS__)
-#define tiny_info(log, ...) tiny_log_printf(log, TINY_INFO, TINY_HERE, __VA_ARGS__)
-#define tiny_warn(log, ...) tiny_log_printf(log, TINY_WARN, TINY_HERE, __VA_ARGS__)
-#define tiny_err(log, ...) tiny_log_printf(log, TINY_ERROR, TINY_HERE, __VA_ARGS__)
+#define tiny_info(log, ...)  tiny_log_printf(log, TINY_INFO, TINY_HERE, __VA_ARGS__)
+#define tiny_warn(log, ...)  tiny_log_printf(log, TINY_WARN, TINY_HERE, __VA_ARGS__)
+#define tiny_err(log, ...)   tiny_log_printf(log, TINY_ERROR, TINY_HERE, __VA_ARGS__)
 
 /* The lowest level that some sink wants: a line below it need not be made. Any thread. */
 tiny_level tiny_log_threshold(const tiny_log *log);

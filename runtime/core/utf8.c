@@ -23,18 +23,18 @@ static bool fits(unsigned char first, unsigned char second) {
   return first != 0xF4 || second < 0x90;
 }
 
-/* The length of the valid sequence at 'text', or 0. */
-static size_t valid(const unsigned char *text, size_t left) {
-  size_t length = length_of(text[0]);
+size_t tiny_utf8_length(const char *text, size_t left) {
+  const unsigned char *bytes = (const unsigned char *)text;
+  size_t length = length_of(bytes[0]);
   if (length > left) return 0;
   for (size_t i = 1; i < length; i++)
-    if ((text[i] & 0xC0) != 0x80) return 0;
-  return length < 2 || fits(text[0], text[1]) ? length : 0;
+    if ((bytes[i] & 0xC0) != 0x80) return 0;
+  return length < 2 || fits(bytes[0], bytes[1]) ? length : 0;
 }
 
 void tiny_utf8_mend(char *text, size_t size) {
   for (size_t i = 0; i < size;) {
-    size_t length = valid((unsigned char *)text + i, size - i);
+    size_t length = tiny_utf8_length(text + i, size - i);
     if (length == 0) text[i] = '?';
     i += length ? length : 1;
   }

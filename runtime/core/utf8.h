@@ -6,6 +6,10 @@
 #include <jansson.h>
 #include <stddef.h>
 
+/* How many bytes the valid sequence at 'text' has, of which 'left' (at least 1) may be
+ * looked at; 0 when there is none. */
+size_t tiny_utf8_length(const char *text, size_t left);
+
 /* Replace each byte that is no part of valid UTF-8 by '?', in place. */
 void tiny_utf8_mend(char *text, size_t size);
 

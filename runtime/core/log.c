@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT
+ * log.c -- the writers' side of a log, and its life. */
+#include "log.h"
+#include "log_text.h"
+#include "log_thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define TEXT_MOST   65536u /* bytes of a message */
+#define FIELDS_MOST 65535u /* bytes of its JSON fields */
+#define NAME_MOST   255u   /* bytes of a file or function name */
+#define STACK       (256u * 1024)
+
+/* ---- levels ---- */
+
+static const char *const names[TINY_LEVELS] = {"DEBUG", "INFO", "WARN", "ERROR"};
+
+const char *tiny_level_name(tiny_level level) { return names[level]; }
+
+int tiny_level_parse(const char *name, tiny_level *level) {
+  static const struct {
+    const char *name;
+    tiny_level level;
+  } words[] = {{"DEBUG", TINY_DEBUG},   {"INFO", TINY_INFO}, {"WARN", TINY_WARN},
+               {"WARNING", TINY_WARN},  {"ERR", TINY_ERROR}, {"ERROR", TINY_ERROR},
+               {"CRITICAL", TINY_ERROR}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcasecmp(name, words[i].name) != 0) continue;
+    *level = words[i].level;
+    return 0;
+  }
+  return -1;
+}
+
+tiny_level tiny_log_threshold(const tiny_log *log) {
+  return (tiny_level)atomic_load_explicit(&log->threshold, memory_order_relaxed);
+}
+
+static unsigned wants(const tiny_log *log) {
+  return atomic_load_explicit(&log->wants, memory_order_relaxed);
+}
+
+bool tiny_log_wants_where(const tiny_log *log) { return wants(log) & TINY_WANTS_WHERE; }
+
+/* ---- putting lines ---- */
+
+/* Claims in the newest ring, which may be replaced meanwhile. NULL: it is full. */
+static tiny_record *claim(tiny_log *log, size_t extra, tiny_rank rank) {
+  tiny_record *record;
+  do {
+    tiny_ring *ring = atomic_load_explicit(&log->ring, memory_order_acquire);
+    record = tiny_ring_claim(ring, extra, rank);
+  } while (record == TINY_RING_CLOSED);
+  return record;
+}
+
+static void commit(tiny_log *log, tiny_record *record, size_t extra) {
+  tiny_ring_commit(record, extra);
+  uint32_t sleep = atomic_load(&log->sleep);
+  if (sleep == TINY_LOG_AWAKE) return;
+  if (sleep == TINY_LOG_ASLEEP || tiny_ring_crowded(atomic_load(&log->ring))) tiny_log_wake(log);
+}
+
+uint64_t tiny_log_lost(const tiny_log *log) {
+  uint64_t sum = 0;
+  for (int level = 0; level < TINY_LEVELS; level++) {
+    sum += atomic_load_explicit(&log->lost[level], memory_order_relaxed);
+  }
+  return sum;
+}
+
+static tiny_span last_part(const char *file) {
+  if (!file) return (tiny_span){"", 0};
+  const char *slash = *file == '[' ? NULL : strrchr(file, '/'); /* [string "a/b"] */
+  const char *name = slash ? slash + 1 : file;
+  return (tiny_span){name, strnlen(name, NAME_MOST)};
+}
+
+static char *append(char *at, tiny_span span) {
+  if (span.size) memcpy(at, span.text, span.size);
+  return at + span.size;
+}
+
+static void put(tiny_log *log, const tiny_line *line) {
+  char cut[48] = "";
+  tiny_span text = line->text;
+  size_t mark = 0;
+  if (text.size > TEXT_MOST) {
+    text.size = tiny_text_cut(text.text, TEXT_MOST);
+    mark = (size_t)snprintf(cut, sizeof cut, "... [%zu bytes cut]", line->text.size - text.size);
+  }
+  size_t extra =
+      text.size + mark + line->file.size + line->func.size + line->thread.size + line->fields.size;
+  tiny_rank rank = line->level == TINY_ERROR ? TINY_RANK_ERROR : TINY_RANK_PLAIN;
+  tiny_record *record = claim(log, extra, rank);
+  if (!record) {
+    atomic_fetch_add_explicit(&log->lost[line->level], 1, memory_order_relaxed);
+    return;
+  }
+  record->kind = TINY_RECORD_LINE;
+  record->level = (uint8_t)line->level;
+  record->text_size = (uint32_t)(text.size + mark);
+  record->file_size = (uint8_t)line->file.size;
+  record->func_size = (uint8_t)line->func.size;
+  record->thread_size = (uint8_t)line->thread.size;
+  record->fields_size = (uint16_t)line->fields.size;
+  record->line = line->number;
+  record->lost = (uint32_t)tiny_log_lost(log);
+  record->word = line->time_ns;
+  char *at = append(record->bytes, text);
+  at = append(at, (tiny_span){cut, mark});
+  at = append(at, line->file);
+  at = append(at, line->func);
+  at = append(at, line->thread);
+  append(at, line->fields);
+  commit(log, record, extra);
+}
+
+void tiny_log_put(tiny_log *log, tiny_level level, const tiny_where *where, const char *text,
+                  size_t size, const char *fields) {
+  char thread[16];
+  struct timespec now;
+  if (level < tiny_log_threshold(log)) return;
+  tiny_line line = {.level = level, .text = {text, size}};
+  if (where) {
+    line.file = last_part(where->file);
+    line.number = (uint32_t)where->line;
+    if (where->func) line.func = (tiny_span){where->func, strnlen(where->func, NAME_MOST)};
+  }
+  if (wants(log) & TINY_WANTS_THREAD && pthread_getname_np(pthread_self(), thread, 16) == 0) {
+    line.thread = (tiny_span){thread, strlen(thread)};
+  }
+  if (fields) line.fields = (tiny_span){fields, strlen(fields)};
+  if (line.fields.size > FIELDS_MOST) line.fields = (tiny_span){"{\"fields\":\"too long\"}", 21};
+  clock_gettime(CLOCK_REALTIME, &now);
+  line.time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+  put(log, &line);
+}
+
+void tiny_log_printf(tiny_log *log, tiny_level level, const tiny_where *where, const char *format,
+                     ...) {
+  char text[512], *longer = NULL;
+  va_list args;
+  if (level < tiny_log_threshold(log)) return;
+  va_start(args, format);
+  int size = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (size >= (int)sizeof text) {
+    va_start(args, format);
+    size = vasprintf(&longer, format, args);
+    va_end(args);
+  }
+  if (size >= 0) tiny_log_put(log, level, where, longer ? longer : text, (size_t)size, NULL);
+  free(longer);
+}
+
+/* A record of the log's own. Returns 0, or -1 when even the room kept for them is full. */
+static int put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, tiny_level level) {
+  tiny_record *record = claim(log, 0, TINY_RANK_OWN);
+  if (!record) return -1;
+  record->kind = (uint8_t)kind;
+  record->level = (uint8_t)level;
+  record->word = word;
+  tiny_ring_commit(record, 0);
+  tiny_log_wake(log);
+  return 0;
+}
+
+/* ---- settings ---- */
+
+/* What writers see of the settings. Under the lock. */
+static void show(tiny_log *log) {
+  int threshold = TINY_ERROR;
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (log->levels[id] < threshold) threshold = log->levels[id];
+  }
+  atomic_store(&log->threshold, threshold);
+}
+
+/* A ring of another size takes over; the reader empties the old one first. */
+static int resize(tiny_log *log, size_t buffer) {
+  tiny_ring *old = atomic_load(&log->ring), *ring;
+  if (buffer == log->buffer) return 0;
+  if (!(ring = tiny_ring_new(buffer))) return -1;
+  old->next = ring;
+  log->buffer = buffer;
+  atomic_store(&log->ring, ring);
+  tiny_ring_close(old);
+  return 0;
+}
+
+/* The first settings wake the thread, later ones reach it in the ring, behind the
+ * lines that were put before. */
+static int hand_over(tiny_log *log, tiny_log_settings *settings) {
+  if (atomic_load(&log->configured)) {
+    return put_own(log, TINY_RECORD_SETTINGS, (uintptr_t)settings, TINY_DEBUG);
+  }
+  log->settings = settings;
+  atomic_store(&log->configured, true);
+  tiny_log_wake(log);
+  return 0;
+}
+
+static int apply(tiny_log *log, tiny_log_settings *settings) {
+  int levels[TINY_SINKS];
+  for (int id = 0; id < TINY_SINKS; id++) {
+    levels[id] = settings->sinks[id].on ? (int)settings->sinks[id].level : TINY_LEVELS;
+  }
+  unsigned need = tiny_log_settings_wants(settings);
+  if (resize(log, settings->buffer) != 0 || hand_over(log, settings) != 0) return -1;
+  memcpy(log->levels, levels, sizeof levels);
+  atomic_store(&log->wants, need);
+  show(log);
+  return 0;
+}
+
+int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
+  tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
+  if (!settings) return -1;
+  pthread_mutex_lock(&log->lock);
+  int error = apply(log, settings);
+  pthread_mutex_unlock(&log->lock);
+  if (!error) return 0;
+  snprintf(why, why_size, "log.buffer: out of memory");
+  tiny_log_settings_free(settings);
+  return -1;
+}
+
+int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
+  tiny_log_settings *settings = tiny_log_settings_new((tiny_conf *)conf, why, why_size);
+  tiny_log_settings_free(settings);
+  return settings ? 0 : -1;
+}
+
+static void set_level(tiny_log *log, int id, tiny_level level) {
+  if (log->levels[id] == TINY_LEVELS) return;
+  log->levels[id] = (int)level;
+  put_own(log, TINY_RECORD_LEVEL, (uint64_t)id, level);
+}
+
+int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level) {
+  int found = -1;
+  pthread_mutex_lock(&log->lock);
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (sink && strcmp(sink, tiny_sink_name(id)) != 0) continue;
+    set_level(log, id, level);
+    found = 0;
+  }
+  show(log);
+  pthread_mutex_unlock(&log->lock);
+  return found;
+}
+
+void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *data) {
+  pthread_mutex_lock(&log->lock);
+  log->changed = changed;
+  log->changed_data = data;
+  pthread_mutex_unlock(&log->lock);
+}
+
+void tiny_log_reopen(tiny_log *log) { put_own(log, TINY_RECORD_REOPEN, 0, TINY_DEBUG); }
+
+/* ---- life ---- */
+
+static struct timespec after_ms(unsigned ms) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  t.tv_nsec += (long)(ms % 1000) * 1000000;
+  t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+  t.tv_nsec %= 1000000000;
+  return t;
+}
+
+int tiny_log_flush(tiny_log *log, unsigned ms) {
+  struct timespec until = after_ms(ms);
+  int error = 0;
+  pthread_mutex_lock(&log->lock);
+  uint64_t ticket = log->asked + 1;
+  if (put_own(log, TINY_RECORD_FLUSH, ticket, TINY_DEBUG) == 0) {
+    log->asked = ticket;
+    while (!error && log->answered < ticket) {
+      error = pthread_cond_timedwait(&log->answers, &log->lock, &until);
+    }
+  } else {
+    error = ETIMEDOUT;
+  }
+  pthread_mutex_unlock(&log->lock);
+  return error ? -1 : 0;
+}
+
+tiny_log_counts tiny_log_count(const tiny_log *log) {
+  return (tiny_log_counts){.lines = atomic_load(&log->lines), .dropped = tiny_log_lost(log)};
+}
+
+/* Signals are the loop's business: the log thread has none, SIGPIPE included. */
+static int start_thread(tiny_log *log) {
+  sigset_t all, before;
+  pthread_attr_t attributes;
+  sigfillset(&all);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, STACK);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&log->thread, &attributes, tiny_log_run, log);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+static void destroy(tiny_log *log) {
+  for (int id = 0; id < TINY_SINKS; id++) tiny_sink_fini(&log->sinks[id]);
+  tiny_log_settings_free(log->settings);
+  for (tiny_ring *ring = log->first, *next; ring; ring = next) {
+    next = ring->next;
+    tiny_ring_free(ring);
+  }
+  pthread_mutex_destroy(&log->lock);
+  pthread_cond_destroy(&log->answers);
+  free(log);
+}
+
+static void init_sinks(tiny_log *log) {
+  static const tiny_sink_type *const types[TINY_SINKS] = {[TINY_SINK_CONSOLE] = &tiny_sink_console};
+  for (int id = 0; id < TINY_SINKS; id++) {
+    log->sinks[id] = (tiny_sink){.type = types[id], .id = id, .log = log, .fd = -1};
+    log->levels[id] = TINY_LEVELS;
+  }
+}
+
+static void init_lock(tiny_log *log) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&log->lock, NULL);
+  pthread_cond_init(&log->answers, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+}
+
+tiny_log *tiny_log_open(void) {
+  tiny_log *log = aligned_alloc(64, sizeof *log);
+  if (!log) return NULL;
+  memset((void *)log, 0, sizeof *log);
+  init_lock(log);
+  init_sinks(log);
+  log->buffer = 4u << 20;
+  log->first = log->reading = tiny_ring_new(log->buffer);
+  atomic_store(&log->ring, log->first);
+  if (log->first && start_thread(log) == 0) return log;
+  destroy(log);
+  return NULL;
+}
+
+/* Nobody ever said where to: the reason of a failed start must be seen all the same. */
+static void configure_at_last(tiny_log *log) {
+  char why[100];
+  if (!atomic_load(&log->configured)) tiny_log_configure(log, NULL, why, sizeof why);
+}
+
+static bool wait_for_end(tiny_log *log, unsigned ms) {
+  struct timespec until = after_ms(ms);
+  int error = 0;
+  pthread_mutex_lock(&log->lock);
+  while (!error && !log->ended) error = pthread_cond_timedwait(&log->answers, &log->lock, &until);
+  bool ended = log->ended;
+  pthread_mutex_unlock(&log->lock);
+  return ended;
+}
+
+void tiny_log_close(tiny_log *log, unsigned ms) {
+  if (!log) return;
+  configure_at_last(log);
+  atomic_store(&log->stop, true);
+  tiny_log_wake(log);
+  if (wait_for_end(log, ms)) {
+    pthread_join(log->thread, NULL);
+    destroy(log);
+  } else {
+    pthread_detach(log->thread); /* a dead disk holds it: it keeps the log, which is never freed */
+  }
+}

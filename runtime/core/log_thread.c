@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ * log_thread.c -- empties the ring into the sinks. The only thread that may wait for one. */
+#include "log_thread.h"
+
+#include <linux/futex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAP_NS  1000000ull
+#define NAPS    10          /* without a line, before it sleeps: waking costs the writer 3 us */
+#define GIVE_AT (8u * 1024) /* units of 8 bytes read, after which the writers get them back */
+
+static uint64_t now_ns(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ---- lines ---- */
+
+static void to_sinks(tiny_log *log, const tiny_sink *except, const tiny_line *line) {
+  for (tiny_sink *sink = log->sinks; sink < log->sinks + TINY_SINKS; sink++) {
+    if (sink != except && tiny_sink_takes(sink, line->level)) {
+      tiny_sink_line(sink, &log->clock, line);
+    }
+  }
+}
+
+void tiny_log_own(tiny_log *log, const tiny_sink *except, tiny_level level, const char *format,
+                  ...) {
+  char text[500];
+  va_list args;
+  va_start(args, format);
+  int size = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (size >= (int)sizeof text) size = sizeof text - 1;
+  tiny_line line = {.level = level,
+                    .time_ns = now_ns(CLOCK_REALTIME),
+                    .text = {text, (size_t)size},
+                    .file = {"log", 3},
+                    .thread = {"log", 3}};
+  to_sinks(log, except, &line);
+}
+
+/* Lines that found the ring full are told where they are missing: before the next
+ * that found room, or when the ring is empty. */
+static void tell_lost(tiny_log *log) {
+  unsigned long long lost[TINY_LEVELS], sum = 0;
+  for (int level = 0; level < TINY_LEVELS; level++) {
+    uint64_t total = atomic_load_explicit(&log->lost[level], memory_order_relaxed);
+    lost[level] = total - log->told[level];
+    log->told[level] = total;
+    sum += lost[level];
+  }
+  log->told_all += sum;
+  if (sum == 0) return;
+  tiny_log_own(log, NULL, lost[TINY_ERROR] ? TINY_ERROR : TINY_WARN,
+               "%llu lines were lost, log.buffer was full (DEBUG %llu, INFO %llu, WARN %llu, "
+               "ERROR %llu)",
+               sum, lost[TINY_DEBUG], lost[TINY_INFO], lost[TINY_WARN], lost[TINY_ERROR]);
+}
+
+static tiny_span take(const char **at, size_t size) {
+  tiny_span span = {*at, size};
+  *at += size;
+  return span;
+}
+
+static void read_line(tiny_log *log, const tiny_record *record) {
+  const char *at = record->bytes;
+  tiny_line line = {.level = record->level, .time_ns = record->word, .number = record->line};
+  line.text = take(&at, record->text_size);
+  line.file = take(&at, record->file_size);
+  line.func = take(&at, record->func_size);
+  line.thread = take(&at, record->thread_size);
+  line.fields = take(&at, record->fields_size);
+  if (record->lost != (uint32_t)log->told_all) tell_lost(log);
+  to_sinks(log, NULL, &line);
+  uint64_t lines = atomic_load_explicit(&log->lines, memory_order_relaxed);
+  atomic_store_explicit(&log->lines, lines + 1, memory_order_relaxed);
+}
+
+/* ---- what else the ring brings ---- */
+
+static void settle(tiny_log *log, tiny_log_settings *settings) {
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (log->sinks[id].type) tiny_sink_settle(&log->sinks[id], settings);
+  }
+  tiny_log_settings_free(log->settings);
+  log->settings = settings;
+}
+
+static void tell_changed(tiny_log *log) {
+  pthread_mutex_lock(&log->lock);
+  void (*changed)(void *data) = log->changed;
+  void *data = log->changed_data;
+  pthread_mutex_unlock(&log->lock);
+  if (changed) changed(data);
+}
+
+static void flush(tiny_log *log) {
+  uint64_t now = now_ns(CLOCK_MONOTONIC);
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (log->sinks[id].on) tiny_sink_flush(&log->sinks[id], now);
+  }
+}
+
+static void answer_flush(tiny_log *log, uint64_t ticket) {
+  flush(log);
+  pthread_mutex_lock(&log->lock);
+  log->answered = ticket;
+  pthread_cond_broadcast(&log->answers);
+  pthread_mutex_unlock(&log->lock);
+}
+
+static void read_record(tiny_log *log, const tiny_record *record) {
+  switch (record->kind) {
+  case TINY_RECORD_LINE: read_line(log, record); break;
+  case TINY_RECORD_SETTINGS:
+    settle(log, (tiny_log_settings *)(uintptr_t)record->word);
+    tell_changed(log);
+    break;
+  case TINY_RECORD_LEVEL:
+    log->sinks[record->word].level = record->level;
+    tell_changed(log);
+    break;
+  case TINY_RECORD_FLUSH: answer_flush(log, record->word); break;
+  default: break;
+  }
+}
+
+/* Read all that is complete. Returns whether there was anything. */
+static bool drain(tiny_log *log) {
+  tiny_record *record;
+  bool any = false;
+  while ((record = tiny_ring_peek(log->reading, &log->ahead))) {
+    read_record(log, record);
+    tiny_ring_pass(log->reading, record, &log->ahead);
+    if (log->ahead >= GIVE_AT) tiny_ring_give(log->reading, &log->ahead);
+    any = true;
+  }
+  tiny_ring_give(log->reading, &log->ahead);
+  if (!tiny_ring_finished(log->reading)) return any;
+  tiny_ring_release(log->reading);
+  log->reading = log->reading->next;
+  return true;
+}
+
+/* ---- sleeping ---- */
+
+static void wait_for(tiny_log *log, tiny_log_sleep how, uint64_t ns) {
+  struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+  syscall(SYS_futex, &log->sleep, FUTEX_WAIT_PRIVATE, (uint32_t)how, ns == UINT64_MAX ? NULL : &t,
+          NULL, 0);
+}
+
+void tiny_log_wake(tiny_log *log) {
+  if (atomic_exchange(&log->sleep, TINY_LOG_AWAKE) == TINY_LOG_AWAKE) return;
+  syscall(SYS_futex, &log->sleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static uint64_t until_due(const tiny_log *log) {
+  uint64_t due = UINT64_MAX, now = now_ns(CLOCK_MONOTONIC);
+  for (int id = 0; id < TINY_SINKS; id++) {
+    uint64_t at = log->sinks[id].on ? tiny_sink_due(&log->sinks[id]) : UINT64_MAX;
+    if (at < due) due = at;
+  }
+  if (due == UINT64_MAX) return due;
+  return due > now ? due - now : 0;
+}
+
+/* Nothing is left in the ring, nor in one that took its place. */
+static bool empty(tiny_log *log) {
+  return tiny_ring_used(log->reading) == 0 && log->reading == atomic_load(&log->ring);
+}
+
+/* Whoever claims a record after empty() has looked finds the thread asleep, and wakes it. */
+static void sleep_long(tiny_log *log) {
+  uint64_t ns = until_due(log);
+  tiny_ring_rewind(log->reading);
+  atomic_store(&log->sleep, TINY_LOG_ASLEEP);
+  if (ns > 0 && empty(log) && !atomic_load(&log->stop)) wait_for(log, TINY_LOG_ASLEEP, ns);
+  atomic_store(&log->sleep, TINY_LOG_AWAKE);
+}
+
+static void nap(tiny_log *log) {
+  uint32_t awake = TINY_LOG_AWAKE;
+  if (atomic_load(&log->stop)) return;
+  if (atomic_compare_exchange_strong(&log->sleep, &awake, TINY_LOG_NAPPING)) {
+    wait_for(log, TINY_LOG_NAPPING, NAP_NS);
+  }
+  atomic_store(&log->sleep, TINY_LOG_AWAKE);
+}
+
+static void wait_until_configured(tiny_log *log) {
+  while (!atomic_load(&log->configured)) {
+    atomic_store(&log->sleep, TINY_LOG_ASLEEP);
+    if (!atomic_load(&log->configured)) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
+  }
+}
+
+static void tell_ended(tiny_log *log) {
+  pthread_mutex_lock(&log->lock);
+  log->ended = true;
+  pthread_cond_broadcast(&log->answers);
+  pthread_mutex_unlock(&log->lock);
+}
+
+static bool finished(tiny_log *log) { return atomic_load(&log->stop) && empty(log); }
+
+void *tiny_log_run(void *data) {
+  tiny_log *log = data;
+  prctl(PR_SET_NAME, "log");
+  wait_until_configured(log);
+  tiny_log_settings *first = log->settings;
+  log->settings = NULL;
+  settle(log, first);
+  for (int naps = 0; !finished(log);) {
+    bool any = drain(log);
+    if (!any) tell_lost(log);
+    flush(log);
+    naps = any ? 0 : naps + 1;
+    if (naps < NAPS) {
+      nap(log);
+    } else {
+      sleep_long(log);
+    }
+  }
+  tell_ended(log);
+  return NULL;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * log_thread.h -- the inside of a log, shared by the files log*.c: the writers' side
+ * and the thread that empties the ring into the sinks. */
+#ifndef TINY_LOG_THREAD_H
+#define TINY_LOG_THREAD_H
+
+#include "log_ring.h"
+#include "sink.h"
+#include <pthread.h>
+
+/* What the log thread is at, for those who may have to wake it. */
+typedef enum tiny_log_sleep {
+  TINY_LOG_AWAKE,
+  TINY_LOG_NAPPING, /* looks again within a millisecond: wake it only for a ring half full */
+  TINY_LOG_ASLEEP   /* until woken */
+} tiny_log_sleep;
+
+struct tiny_log {
+  /* Read by every writer, seldom written. */
+  _Atomic(tiny_ring *) ring; /* the newest; those before it are closed */
+  _Atomic int threshold;     /* tiny_level */
+  _Atomic unsigned wants;    /* TINY_WANTS_* */
+  _Atomic bool configured;   /* the thread reads nothing before */
+
+  _Alignas(64) _Atomic uint32_t sleep;             /* tiny_log_sleep, a futex */
+  _Alignas(64) _Atomic uint64_t lost[TINY_LEVELS]; /* lines that found the ring full */
+  _Atomic uint64_t lines;                          /* read out of the ring */
+  _Atomic bool stop;                               /* empty the ring, then end */
+
+  pthread_t thread;
+  pthread_mutex_t lock; /* guards what is below until the next comment */
+  pthread_cond_t answers;
+  uint64_t asked, answered; /* tickets of tiny_log_flush() */
+  bool ended;               /* the thread is about to return */
+  tiny_ring *first;         /* the oldest ring; the list owns them all */
+  size_t buffer;            /* bytes of the newest */
+  int levels[TINY_SINKS];   /* TINY_LEVELS: off */
+  void (*changed)(void *data);
+  void *changed_data;
+
+  /* The log thread's own. */
+  tiny_ring *reading;
+  uint32_t ahead; /* read, and not yet given back to the writers */
+  tiny_log_settings *settings;
+  tiny_sink sinks[TINY_SINKS];
+  tiny_clock clock;
+  uint64_t told[TINY_LEVELS]; /* of 'lost' */
+  uint64_t told_all;
+};
+
+/* How many lines found the ring full, all levels. Any thread. */
+uint64_t tiny_log_lost(const tiny_log *log);
+
+/* The thread's main function; 'log' is its argument. */
+void *tiny_log_run(void *log);
+
+/* Let the log thread look at the ring, if it sleeps. Any thread. */
+void tiny_log_wake(tiny_log *log);
+
+/* A line of the log's own to every sink but 'except' (NULL: to all). Log thread. */
+void tiny_log_own(tiny_log *log, const tiny_sink *except, tiny_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
