@@ -225,15 +225,23 @@ static void run(tiny_task *task) {
   else if (!task->leave && !task->queued) end_strayed(task);
 }
 
+/* With the place of who called the wait's Lua wrapper. */
+static void misuse(lua_State *L, const char *what, const char *problem) {
+  luaL_where(L, 2);
+  lua_pushfstring(L, "%s %s", what, problem);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
 tiny_task *tiny_task_here(lua_State *L, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life < TINY_ENTERED)
-    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
-  if (!g->current) luaL_error(L, "%s outside of a task: start one with tiny.go", what);
+    misuse(L, what, "while the script is being loaded: top-level code only defines, on_start acts");
+  if (!g->current) misuse(L, what, "outside of a task: start one with tiny.go");
   if (g->current->co != L)
-    luaL_error(L, "%s in a coroutine that the script made: use tiny.go instead of coroutine.create", what);
+    misuse(L, what, "in a coroutine that the script made: use tiny.go instead of coroutine.create");
   if (!lua_isyieldable(L))
-    luaL_error(L, "%s across a C call (table.sort, string.gsub or the like) that cannot wait", what);
+    misuse(L, what, "across a C call (table.sort, string.gsub or the like) that cannot wait");
   return g->current;
 }
 
@@ -341,7 +349,7 @@ static tiny_task *check_task(lua_State *L, int index) {
 
 static void note_origin(lua_State *L, tiny_task *task) {
   lua_Debug ar;
-  if (!lua_getstack(L, 2, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
   size_t size = strlen(ar.short_src), room = sizeof task->started_at - 1;
   memcpy(task->started_at, ar.short_src + (size > room ? size - room : 0), (size > room ? room : size) + 1);
   task->started_line = ar.currentline;
