@@ -18,7 +18,7 @@ return {
 
   ["log.console"] = true,
   ["log.console.level"] = "INFO",               -- DEBUG, INFO, WARN or ERROR
-  -- ["log.console.format"] = "<%(levelname)s: %(name)s(%(process)d)> [%(filename)s: %(lineno)d] >> %(message)s ",
+  -- ["log.console.format"] = "%(asctime)s %(levelname)s [%(filename)s: %(lineno)d] %(message)s",
   -- ["log.console.stream"] = "stderr",
   -- ["log.buffer"] = "4M",                     -- what may wait for a slow terminal
   -- ["log.repeat_limit"] = 10,                 -- identical lines a second; more are counted

@@ -20,7 +20,7 @@ apt_get() {
 # with libluajit-5.1-dev and would take its place.
 refuse_removals() {
   local removed
-  removed=$(apt-get install -s --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | xargs)
+  removed=$(apt-get install -s --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | paste -sd ' ' -)
   [ -z "$removed" ] || fail "nothing was installed, because that would remove $removed.
 If you can do without: apt-get install --no-install-recommends $*"
 }
@@ -34,7 +34,7 @@ install_missing() {
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || fail "packages are missing; as root, type
   apt-get install --no-remove --no-install-recommends ${missing[*]}"
   echo "svr.sh: installing ${missing[*]}"
-  apt-get install -s "${missing[@]}" >/dev/null 2>&1 || apt_get update
+  apt-get install -s "${missing[@]}" >/dev/null 2>&1 || apt_get update || true
   refuse_removals "${missing[@]}"
   set -- install -y --no-remove --no-install-recommends "${missing[@]}"
   apt_get "$@" || { apt_get update && apt_get "$@"; } || fail "could not install ${missing[*]}"
