@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """What svr.sh installs in the repository, with apt and dpkg played by small scripts."""
-import os
 import shutil
 import subprocess
 import tempfile

@@ -32,7 +32,11 @@ class Run(ServerCase):
         server = self.start("""
           local ffi = require "ffi"
           ffi.cdef "typedef struct { long s, ns; } stamp; int clock_gettime(int, stamp *);"
-          local function now() local t = ffi.new("stamp") ffi.C.clock_gettime(1, t) return tonumber(t.s) + tonumber(t.ns) / 1e9 end
+          local function now()
+            local t = ffi.new("stamp")
+            ffi.C.clock_gettime(1, t)
+            return tonumber(t.s) + tonumber(t.ns) / 1e9
+          end
           function S:run() local t = now() tiny.sleep(0.05) self:info("slept %s", now() - t >= 0.05) end""")
         server.wait_line("slept true", times=3)
         self.assertEqual(server.lines("slept false"), [])

@@ -27,7 +27,7 @@ class Script(ServerCase):
                               capture_output=True, text=True, timeout=WAIT, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    def start(self, project, *args):  # pylint: disable=arguments-renamed
+    def start(self, project, *args):
         """`svr.sh start`; returns the server's pid."""
         code, text = self.svr(project, "start", *args)
         self.assertEqual(code, 0, text)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
-from tiny_server import Project, Server, wait_for  # pylint: disable=wrong-import-position
+from tiny_server import Project, Server, wait_for
 
 RELOADS = int(os.environ.get("TINY_SOAK_RELOADS", "20000"))
 SAMPLES = 40
