@@ -10,8 +10,8 @@ tiny=tiny
 prepare() { :; }
 if [ -e "$here/runtime/tiny.h" ]; then
   tiny=$here/build/release/tiny
-  # shellcheck source=tools/prepare.sh
-  . "$here/tools/prepare.sh"
+  # shellcheck source=.ci/prepare.sh
+  . "$here/.ci/prepare.sh"
 fi
 
 usage() {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiny_server import ROOT, WAIT
 
-PACKAGES = (ROOT / "tools/packages/build").read_text().split()
+PACKAGES = (ROOT / ".ci/packages/build").read_text().split()
 TOOLS = ("bash", "cat", "comm", "dirname", "env", "grep", "sed", "sort", "paste")
 
 
@@ -107,7 +107,7 @@ class Install(unittest.TestCase):
         self.assertEqual(self.asked_of_apt(), [])
 
     def test_every_package_is_listed_once(self):
-        lists = [path.read_text().split() for path in sorted((ROOT / "tools/packages").iterdir())]
+        lists = [path.read_text().split() for path in sorted((ROOT / ".ci/packages").iterdir())]
         names = [name for one in lists for name in one]
         self.assertEqual(sorted(names), sorted(set(names)))
 

@@ -3,9 +3,9 @@
 # prepare.sh -- installs what is missing on a Debian machine, and builds. Sourced by
 # what has set 'here', the repository's folder, and has fail().
 
-# What the lists tools/packages/NAME... name and dpkg does not have installed.
+# What the lists .ci/packages/NAME... name and dpkg does not have installed.
 missing_packages() {
-  local lists=("${@/#/$here/tools/packages/}")
+  local lists=("${@/#/$here/.ci/packages/}")
   comm -23 <(sort -u "${lists[@]}") \
     <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u)
 }
@@ -25,7 +25,7 @@ refuse_removals() {
 If you can do without: apt-get install --no-install-recommends $*"
 }
 
-# install_missing LIST...: install what is missing of tools/packages/LIST...
+# install_missing LIST...: install what is missing of .ci/packages/LIST...
 install_missing() {
   local missing
   command -v apt-get >/dev/null || return 0 # not Debian: the build will say what it lacks
