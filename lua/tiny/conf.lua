@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- conf.lua -- reading and checking a server's conf.lua: the table it returns becomes the
 -- configuration, with defaults filled in and every value in its normal form.
 local keys = require "tiny.conf.keys"
@@ -7,9 +8,9 @@ local source = require "tiny.conf.source"
 
 local conf = {}
 
---- Messages are read by many: no value of such a key is shown.
+-- Messages are read by many: no value of such a key is shown.
 local function is_secret(path)
-  for _, word in ipairs { "pass", "secret", "token", "key", "log.email.config.from" } do
+  for _, word in ipairs {"pass", "secret", "token", "key", "log.email.config.from"} do
     if path:lower():find(word, 1, true) then return true end
   end
 end
@@ -23,7 +24,7 @@ local function shown(value, path)
   return '"' .. text:gsub("%c", function(c) return ("\\%d"):format(c:byte()) end) .. '"'
 end
 
---- Collects mistakes; each is told with the line that its key stands on.
+-- Collects mistakes; each is told with the line that its key stands on.
 local function new_reporter(path, text)
   local mistakes = {}
   local function add(key, message)
@@ -44,7 +45,7 @@ local function new_reporter(path, text)
   return add, message, mistakes
 end
 
---- The report function of kinds for one key: what stands at `where` is not what was expected.
+-- The report function of kinds for one key: what stands at `where` is not what was expected.
 local function reporter_of(key, add)
   return function(where, value, expected, near)
     if near then
@@ -69,7 +70,7 @@ local function check_key(key, value, add)
   return keys[key].kind.check(value, key, report)
 end
 
---- A required key that is not there; perhaps it is there under a mistyped name.
+-- A required key that is not there; perhaps it is there under a mistyped name.
 local function add_missing(key, values, add)
   local near, distance = nearest(key, values)
   local hint = near and distance <= 3 and (", is it %s = %s?"):format(near, shown(values[near], near)) or ""
@@ -101,7 +102,7 @@ local function text_keyed(values)
   return result
 end
 
---- Check what a conf.lua returned. `path` names it in messages, `text` is its source (for line
+-- Check what a conf.lua returned. `path` names it in messages, `text` is its source (for line
 -- numbers; read from `path` when not given). Returns the configuration, a new table, or nil and
 -- a message with one line for each mistake.
 function conf.check(values, path, text)
@@ -132,7 +133,7 @@ local function read(path)
   return text
 end
 
---- The line that is being run of the file at `path`, or 0; called from a message handler.
+-- The line that is being run of the file at `path`, or 0; called from a message handler.
 local function current_line(path)
   for level = 2, math.huge do
     local info = debug.getinfo(level, "Sl")
@@ -141,14 +142,14 @@ local function current_line(path)
   end
 end
 
---- An error value as text that says where in the file it was raised; `short` is Lua's name for it.
+-- An error value as text that says where in the file it was raised; `short` is Lua's name for it.
 local function describe(err, path, short)
   local text = type(err) == "string" and err or "the error is " .. tostring(err)
   if text:find(short .. ":", 1, true) then return text end
   return ("%s:%d: %s"):format(path, current_line(path), text)
 end
 
---- Run the conf.lua at `path` and check what it returns. Returns the configuration, or nil and a message.
+-- Run the conf.lua at `path` and check what it returns. Returns the configuration, or nil and a message.
 function conf.load(path)
   local text, why = read(path)
   if not text then return nil, why end

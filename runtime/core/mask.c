@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * mask.c -- secrets out of a configuration. Rather one too many than one too few. */
 #include "mask.h"
+#include "utf8.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ typedef struct text {
 } text;
 
 static void put(text *out, const char *bytes, size_t size) {
+  if (size == 0) return;
   if (out->size + size > out->room) {
     size_t room = 2 * (out->size + size);
     char *more = realloc(out->bytes, room);
@@ -79,34 +81,6 @@ static void put(text *out, const char *bytes, size_t size) {
   }
   memcpy(out->bytes + out->size, bytes, size);
   out->size += size;
-}
-
-/* Bytes of the UTF-8 sequence that begins here, 0 where none does. */
-static size_t sequence(const unsigned char *s, size_t left) {
-  static const struct {
-    unsigned char low, high, low2, high2, size;
-  } forms[] = {
-      {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-      {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-      {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
-  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-    if (s[0] < forms[i].low || s[0] > forms[i].high) continue;
-    size_t size = forms[i].size;
-    if (size > left || (size > 1 && (s[1] < forms[i].low2 || s[1] > forms[i].high2))) return 0;
-    for (size_t k = 2; k < size; k++)
-      if ((s[k] & 0xc0) != 0x80) return 0;
-    return size;
-  }
-  return 0;
-}
-
-static void put_utf8(text *out, span in) {
-  for (size_t i = 0; i < in.size;) {
-    size_t size = sequence((const unsigned char *)in.text + i, in.size - i);
-    if (size > 0) put(out, in.text + i, size);
-    if (size == 0) put(out, "\xef\xbf\xbd", 3);
-    i += size > 0 ? size : 1;
-  }
 }
 
 static size_t until(span in, size_t from, const char *stops) {
@@ -129,9 +103,13 @@ static size_t user_end(span in, size_t from) {
   return last_of(in, from, until(in, from, "\"'"), '@');
 }
 
+static bool is_url(span in, size_t at) {
+  return at + 3 <= in.size && memcmp(in.text + at, "://", 3) == 0;
+}
+
 /* The password of "://user:password@" at 'at': its first byte, or 0, and its 'end'. */
 static size_t user_password(span in, size_t at, size_t *end) {
-  if (at + 3 > in.size || memcmp(in.text + at, "://", 3) != 0) return 0;
+  if (!is_url(in, at)) return 0;
   *end = user_end(in, at + 3);
   const char *colon = *end ? memchr(in.text + at + 3, ':', *end - at - 3) : NULL;
   return colon ? (size_t)(colon + 1 - in.text) : 0;
@@ -147,26 +125,27 @@ static size_t query_password(span in, size_t at, size_t *end) {
   return equals + 1;
 }
 
-/* Put 'in' as valid UTF-8 and without the passwords of the URLs in it. */
+/* Put 'in' without the passwords of the URLs in it. */
 static void put_shown(text *out, span in) {
   size_t done = 0, end = 0;
   bool url = false;
   for (size_t i = 0; i < in.size; i++) {
     size_t from = user_password(in, i, &end);
-    url = url || (in.text[i] == ':' && i + 3 <= in.size && memcmp(in.text + i, "://", 3) == 0);
+    url = url || is_url(in, i);
     if (!from && url) from = query_password(in, i, &end);
     if (!from || from == end) continue;
-    put_utf8(out, (span){in.text + done, from - done});
+    put(out, in.text + done, from - done);
     put(out, hidden, strlen(hidden));
     done = end;
     i = end - 1;
   }
-  put_utf8(out, (span){in.text + done, in.size - done});
+  put(out, in.text + done, in.size - done);
 }
 
 static json_t *shown_string(const json_t *value) {
   text out = {0};
   put_shown(&out, (span){json_string_value(value), json_string_length(value)});
+  if (!out.failed) tiny_utf8_mend(out.bytes, out.size);
   json_t *copy = out.failed ? NULL : json_stringn(out.size ? out.bytes : "", out.size);
   free(out.bytes);
   return copy;
@@ -184,16 +163,17 @@ static json_t *shown_array(const json_t *value) {
   return copy;
 }
 
-static int put_member(json_t *copy, span key, const json_t *value) {
+static int add_shown(json_t *copy, span key, const json_t *value) {
   bool secret = tiny_mask_is_secret(key.text, key.size) && !json_is_null(value);
   json_t *member = secret ? json_string(hidden) : shown(value);
   text name = {0};
-  put_utf8(&name, key);
+  put(&name, key.text, key.size + 1); /* with its NUL, so that there is something to point at */
   if (name.failed) json_decref(member);
-  int failed = name.failed ||
-               json_object_setn_new_nocheck(copy, name.size ? name.bytes : "", name.size, member);
+  if (name.failed) return -1;
+  tiny_utf8_mend(name.bytes, key.size);
+  int rc = json_object_setn_new(copy, name.bytes, key.size, member);
   free(name.bytes);
-  return failed;
+  return rc;
 }
 
 static json_t *shown_object(const json_t *value) {
@@ -201,7 +181,7 @@ static json_t *shown_object(const json_t *value) {
   for (void *i = json_object_iter((json_t *)value); copy && i;
        i = json_object_iter_next((json_t *)value, i)) {
     span key = {json_object_iter_key(i), json_object_iter_key_len(i)};
-    if (put_member(copy, key, json_object_iter_value(i)) == 0) continue;
+    if (add_shown(copy, key, json_object_iter_value(i)) == 0) continue;
     json_decref(copy);
     copy = NULL;
   }

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- kind.lua -- the kinds of values that the runtime's keys take.
 --
 -- A kind is {expected = text, check = f}: f(value, path, report) returns the value in its
@@ -7,13 +8,13 @@ local plain = require "tiny.conf.plain"
 
 local kind = {}
 
---- A kind for anything but tables: normal(value) returns the normal form, or nil and perhaps why not.
+-- A kind for anything but tables: normal(value) returns the normal form, or nil and perhaps why not.
 local function scalar(expected, normal)
-  return { expected = expected, check = function(value, path, report)
+  return {expected = expected, check = function(value, path, report)
     local result, why = normal(value)
     if result == nil then report(path, value, why and expected .. " (" .. why .. ")" or expected) end
     return result
-  end }
+  end}
 end
 
 local function matching(expected, good)
@@ -53,10 +54,10 @@ kind.endpoint = matching('an endpoint such as "tcp://127.0.0.1:5558" or "ipc:///
     and (port == "*" or (tonumber(port) or 65536) <= 65535)
 end)
 
---- The one of `words` that is meant, whatever its case.
+-- The one of `words` that is meant, whatever its case.
 function kind.choice(...)
   local known, shown = {}, {}
-  for i, word in ipairs { ... } do
+  for i, word in ipairs {...} do
     known[word:lower()], shown[i] = word, ('"%s"'):format(word)
   end
   return scalar("one of " .. table.concat(shown, ", "), function(value)
@@ -64,14 +65,14 @@ function kind.choice(...)
   end)
 end
 
-local levels = { DEBUG = "DEBUG", INFO = "INFO", WARN = "WARN", WARNING = "WARN",
-  ERR = "ERROR", ERROR = "ERROR", CRITICAL = "ERROR" }
+local levels = {DEBUG = "DEBUG", INFO = "INFO", WARN = "WARN", WARNING = "WARN",
+  ERR = "ERROR", ERROR = "ERROR", CRITICAL = "ERROR"}
 
 kind.level = scalar('one of "DEBUG", "INFO", "WARN", "ERROR"', function(value)
   return type(value) == "string" and levels[value:upper()] or nil
 end)
 
---- Numbers from `least` to `most`; NaN is neither.
+-- Numbers from `least` to `most`; NaN is neither.
 local function range(expected, least, most, good)
   return scalar(expected, function(value)
     if type(value) == "number" and value >= least and value <= most and good(value) then return value end
@@ -88,9 +89,9 @@ function kind.integer(least, most)
   end)
 end
 
-local units = { [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30, T = 2 ^ 40 }
+local units = {[""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30, T = 2 ^ 40}
 
---- "512M" in bytes, or nil.
+-- "512M" in bytes, or nil.
 local function bytes(value)
   if type(value) == "number" then return value end
   if type(value) ~= "string" then return nil end
@@ -104,7 +105,7 @@ local function shown(size)
   return ("%d%s"):format(size / units[unit], unit)
 end
 
---- Bytes as a number or with a unit, from `least` to `most` bytes.
+-- Bytes as a number or with a unit, from `least` to `most` bytes.
 function kind.size(least, most)
   local expected = ('bytes, such as 1048576 or "1M", from %s to %s'):format(shown(least), shown(most))
   return scalar(expected, function(value)
@@ -113,13 +114,13 @@ function kind.size(least, most)
   end)
 end
 
-local fields = { asctime = true, levelname = true, name = true, process = true, filename = true,
-  lineno = true, funcName = true, message = true }
-local numeric = { process = true, lineno = true }
+local fields = {asctime = true, levelname = true, name = true, process = true, filename = true,
+  lineno = true, funcName = true, threadName = true, message = true}
+local numeric = {process = true, lineno = true}
 
---- What is wrong with one field of a format, the text after its "%".
+-- What is wrong with one field of a format, the text after its "%".
 local function bad_field(rest)
-  local name, conversion = rest:match("^%((%w*)%)[-0]*%d*%.?%d*(.?)")
+  local name, conversion = rest:match("^%((%w*)%)[-0 +]*%d*%.?%d*(.?)")
   if not name then return 'a lone "%", write "%%" for one' end
   if not fields[name] then
     return ("%%(%s) is no field, the nearest is %%(%s)"):format(name, (nearest(name, fields)))
@@ -137,7 +138,7 @@ kind.format = scalar('"json", or text with fields such as %(levelname)s', functi
   return value
 end)
 
---- Whether `line` may be a cron line: true, or nil and why not. Only its shape is looked at here;
+-- Whether `line` may be a cron line: true, or nil and why not. Only its shape is looked at here;
 -- who can do better puts a better one in its place.
 function kind.cron(line)
   local count, strange = 0, line:find("[^%w%s*/,?#-]")
@@ -146,7 +147,7 @@ function kind.cron(line)
   return nil, "a cron line has five fields"
 end
 
-local points = { M = "M", H = "H", D = "D" }
+local points = {M = "M", H = "H", D = "D"}
 
 kind.summary = scalar('"M", "H", "D", a cron line or false', function(value)
   if value == false then return false end
@@ -166,46 +167,46 @@ kind.off = scalar("false", function(value)
   if value == false then return value end
 end)
 
---- One of several kinds: `table_kind` for tables, else the first of the others that fits.
+-- One of several kinds: `table_kind` for tables, else the first of the others that fits.
 function kind.any(table_kind, ...)
-  local others, expected = { ... }, {}
+  local others, expected = {...}, {}
   for i, other in ipairs(others) do expected[i] = other.expected end
   expected[#expected + 1] = table_kind.expected
   expected = table.concat(expected, ", or ")
-  return { expected = expected, check = function(value, path, report)
+  return {expected = expected, check = function(value, path, report)
     if type(value) == "table" then return table_kind.check(value, path, report) end
     for _, other in ipairs(others) do
       local result = other.check(value, path, function() end)
       if result ~= nil then return result end
     end
     report(path, value, expected)
-  end }
+  end}
 end
 
---- A list of at least `least` values, each as `of(index)` says.
+-- A list of at least `least` values, each as `of(index)` says.
 local function list(expected, least, most, of)
-  return { expected = expected, check = function(value, path, report)
+  return {expected = expected, check = function(value, path, report)
     if type(value) ~= "table" or #value < least or #value > most or type(next(value)) == "string" then
       return report(path, value, expected)
     end
     local result = {}
     for i, inner in ipairs(value) do result[i] = of(i).check(inner, plain.step(path, i), report) end
     return result
-  end }
+  end}
 end
 
---- A list of one or more values of one kind.
+-- A list of one or more values of one kind.
 function kind.list(of)
   return list("a list, each " .. of.expected, 1, math.huge, function() return of end)
 end
 
---- A list of fixed kinds of which the first `least` must be there.
+-- A list of fixed kinds of which the first `least` must be there.
 function kind.tuple(expected, least, ...)
-  local kinds = { ... }
+  local kinds = {...}
   return list(expected, least, #kinds, function(i) return kinds[i] end)
 end
 
---- What a record was not given: its defaults, or mistakes.
+-- What a record was not given: its defaults, or mistakes.
 local function fill(result, given, rows, path, report)
   for field, row in pairs(rows) do
     if given[field] == nil then
@@ -216,9 +217,9 @@ local function fill(result, given, rows, path, report)
   return result
 end
 
---- A table with the fields of `rows`, {kind=, default=, required=} each.
+-- A table with the fields of `rows`, {kind=, default=, required=} each.
 function kind.record(expected, rows)
-  return { expected = expected, check = function(value, path, report)
+  return {expected = expected, check = function(value, path, report)
     if type(value) ~= "table" then return report(path, value, expected) end
     local result = {}
     for field, inner in pairs(value) do
@@ -230,7 +231,7 @@ function kind.record(expected, rows)
       end
     end
     return fill(result, value, rows, path, report)
-  end }
+  end}
 end
 
 return kind

@@ -1,6 +1,7 @@
+-- SPDX-License-Identifier: MIT
 -- nearest.lua -- the known word that a mistyped one was most likely meant to be.
 
---- Levenshtein distance of two strings, in edits of one byte.
+-- Levenshtein distance of two strings, in edits of one byte.
 local function distance(a, b)
   local row = {}
   for j = 0, #b do row[j] = j end
@@ -15,7 +16,7 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The key of table `known` nearest to `word` and its distance, or nil when `known` is empty.
+-- The key of table `known` nearest to `word` and its distance, or nil when `known` is empty.
 -- Of equally near ones the first in alphabetical order, so that messages do not vary.
 return function(word, known)
   local best, least

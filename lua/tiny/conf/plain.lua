@@ -1,29 +1,30 @@
+-- SPDX-License-Identifier: MIT
 -- plain.lua -- plain data: nil, booleans, numbers, strings, and tables of them that are
 -- either a list 1..n or keyed by strings, without cycles and metatables.
 local plain = {}
 
 plain.depth = 100 -- tables within tables
 
---- The path of `key` inside `path`: db.host, db["a b"], db[2].
+-- The path of `key` inside `path`: db.host, db["a b"], db[2].
 function plain.step(path, key)
   if type(key) ~= "string" then return ("%s[%s]"):format(path, tostring(key)) end
   if key:find("^[%a_][%w_]*$") then return path .. "." .. key end
   return ("%s[%s]"):format(path, ("%q"):format(key):gsub("\n", "n"))
 end
 
---- cjson.null is what a conf.lua that reads JSON may hold.
+-- cjson.null is what a conf.lua that reads JSON may hold.
 local function is_null(value)
   local ok, cjson = pcall(require, "cjson")
   return ok and value == cjson.null
 end
 
-local scalar = { ["nil"] = true, boolean = true, number = true, string = true }
+local scalar = {["nil"] = true, boolean = true, number = true, string = true}
 
 local function is_list_index(key, length)
   return type(key) == "number" and key >= 1 and key <= length and key % 1 == 0
 end
 
---- What a value should have been instead, or nil when it is plain by itself.
+-- What a value should have been instead, or nil when it is plain by itself.
 local function expected_instead(value, above, depth)
   if scalar[type(value)] or (type(value) == "userdata" and is_null(value)) then return nil end
   if type(value) ~= "table" then return "plain data" end
@@ -32,7 +33,7 @@ local function expected_instead(value, above, depth)
   if depth > plain.depth then return ("plain data, at most %d tables deep"):format(plain.depth) end
 end
 
---- How many values a list has; 0 for a table that does not begin as one.
+-- How many values a list has; 0 for a table that does not begin as one.
 local function list_length(value)
   local count = 0
   if value[1] == nil then return 0 end
@@ -58,7 +59,7 @@ local function walk(value, path, report, above, depth)
   return good
 end
 
---- Whether `value` is plain data; calls report(path, value, expected) for each place where it is not.
+-- Whether `value` is plain data; calls report(path, value, expected) for each place where it is not.
 function plain.check(value, path, report)
   return walk(value, path, report, {}, 1)
 end

@@ -1,9 +1,10 @@
+-- SPDX-License-Identifier: MIT
 -- source.lua -- where in the text of conf.lua a key stands, for messages.
 local source = {}
 
 local function escape(text) return (text:gsub("%W", "%%%0")) end
 
---- The ways to write a key: ["key"] =, key =, and any other mention in quotes; surest first.
+-- The ways to write a key: ["key"] =, key =, and any other mention in quotes; surest first.
 local function patterns(key)
   local name = escape(key)
   return {
@@ -13,7 +14,7 @@ local function patterns(key)
   }
 end
 
---- Line number of `key` in `text`, or nil. Of several the last counts, as it does in Lua.
+-- Line number of `key` in `text`, or nil. Of several the last counts, as it does in Lua.
 function source.line(text, key)
   for _, pattern in ipairs(patterns(key)) do
     local number, found = 0, nil
