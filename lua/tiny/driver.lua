@@ -10,7 +10,9 @@ local timer = require "tiny.timer"
 local driver = {}
 
 local values   -- the checked configuration
-local folder   -- conf.lua's own, with a slash at its end
+local source   -- conf.lua's path
+local folder   -- and its folder, with a slash at its end
+local script   -- the script's path
 local class    -- what the script returned
 local server   -- the one instance
 
@@ -18,13 +20,13 @@ local server   -- the one instance
 
 --- Evaluate and check conf.lua -> configuration, or nil and the reason.
 function driver.load_conf(path)
-  folder = path:match("^(.*/)[^/]*$") or ""
+  source, folder = path, path:match("^(.*/)[^/]*$") or ""
   local why
   values, why = conf.load(path)
   return values, why
 end
 
-local function search_beside(script)
+local function search_beside()
   local beside = script:match("^(.*/)[^/]*$") or "./"
   local own = folder == "" and "./" or folder
   local places = beside == own and { own } or { beside, own }
@@ -41,7 +43,7 @@ local callbacks = {
   "on_start", "on_reload", "on_close", "on_except", "get_summary", "run", "on_done", "on_active", "on_standby",
 }
 
-local function check_class(script, result)
+local function check_class(result)
   if type(result) ~= "table" then
     return nil, ("%s: the script returned %s; it must return its server class, made with tiny.Server:extend()")
       :format(script, result == nil and "nothing" or "a " .. type(result))
@@ -57,9 +59,9 @@ end
 
 --- Run the script; `override` is a path from the command line or nil -> true, or nil and the reason.
 function driver.load_script(override)
-  local script = override or values["svr.script"]
+  script = override or values["svr.script"]
   if not override and script:sub(1, 1) ~= "/" then script = folder .. script end
-  search_beside(script)
+  search_beside()
   local chunk, why = loadfile(script)
   if not chunk then return nil, why end
   local trace
@@ -69,7 +71,7 @@ function driver.load_script(override)
   end)
   if not ok then return nil, trace or tostring(result) end
   class = result
-  return check_class(script, result)
+  return check_class(result)
 end
 
 -- -- the instance ------------------------------------------------------------
@@ -221,8 +223,18 @@ local function summaries()
   end
 end
 
---- Begin what goes on by itself: run and the summaries.
+-- What a change of which shows only after a reload.
+local function loaded_files()
+  local files = { source, script }
+  for name in pairs(package.loaded) do
+    files[#files + 1] = package.searchpath(name, package.path)
+  end
+  return files
+end
+
+--- Begin what goes on by itself: run, the summaries, the watch on the files.
 function driver.serve()
+  runtime.watch(values["svr.watch"] and loaded_files() or {})
   if server.run then runtime.start("run", run) end
   task.go(summaries)
 end

@@ -20,11 +20,8 @@ function task.sleep(seconds)
 end
 
 --- Start fn(...) as a task of its own. It begins in the next turn of the loop.
----@param fn function
----@return tiny.Task
-function task.go(fn, ...)
-  return core.go(fn, ...)
-end
+---@type fun(fn: function, ...): tiny.Task
+task.go = core.go
 
 ---@class tiny.Task
 local methods = {}

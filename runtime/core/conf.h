@@ -27,8 +27,10 @@ double tiny_conf_number(const tiny_conf *conf, const char *key);
 bool tiny_conf_bool(const tiny_conf *conf, const char *key);
 const json_t *tiny_conf_json(const tiny_conf *conf, const char *key);
 
-/* Seconds of a key as milliseconds and nanoseconds, saturated at their types. */
+/* Seconds of a key as milliseconds and nanoseconds, rounded up (so that only 0 is 0) and
+ * saturated; what is negative or no number reads as 0. */
 uint64_t tiny_conf_ms(const tiny_conf *conf, const char *key);
+uint64_t tiny_conf_ns(const tiny_conf *conf, const char *key);
 
 /* Absolute path of a key's file, relative ones being relative to conf.lua.
  * The caller frees it. NULL when the key holds no text or out of memory. */

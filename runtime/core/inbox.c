@@ -33,18 +33,33 @@ static bool is_bare_reload(const tiny_ask *ask) {
   return ask->kind == TINY_ASK_RELOAD && !ask->answer;
 }
 
+/* Under the lock. */
+static tiny_ask *unlink_at(tiny_inbox *inbox, tiny_ask **link) {
+  tiny_ask *ask = *link;
+  *link = ask->next;
+  if (!*link) inbox->last = link;
+  inbox->count--;
+  if (is_bare_reload(ask)) inbox->reload = false;
+  ask->next = NULL;
+  return ask;
+}
+
 static tiny_ask *pop(tiny_inbox *inbox) {
   pthread_mutex_lock(&inbox->lock);
-  tiny_ask *ask = inbox->first;
-  if (ask) {
-    inbox->first = ask->next;
-    if (!inbox->first) inbox->last = &inbox->first;
-    inbox->count--;
-    if (is_bare_reload(ask)) inbox->reload = false;
-    ask->next = NULL;
-  }
+  tiny_ask *ask = inbox->first ? unlink_at(inbox, &inbox->first) : NULL;
   pthread_mutex_unlock(&inbox->lock);
   return ask;
+}
+
+bool tiny_inbox_withdraw(tiny_inbox *inbox, const void *data) {
+  pthread_mutex_lock(&inbox->lock);
+  tiny_ask **link = &inbox->first;
+  while (*link && (*link)->data != data) link = &(*link)->next;
+  tiny_ask *ask = *link ? unlink_at(inbox, link) : NULL;
+  pthread_mutex_unlock(&inbox->lock);
+  if (ask) ask->answer = NULL;
+  if (ask) tiny_ask_done(ask, false, NULL);
+  return ask != NULL;
 }
 
 /* Asks that are posted from now on wake the loop again: so those who ask for

@@ -44,6 +44,10 @@ tiny_inbox *tiny_inbox_open(uv_loop_t *loop, void (*take)(void *data, tiny_ask *
  * is dropped while another such one is not yet taken: it would do the same. */
 void tiny_inbox_post(tiny_inbox *inbox, tiny_ask *ask);
 
+/* Free the ask whose 'data' this is, unanswered, if it has not been taken yet.
+ * Returns whether. Any thread. */
+bool tiny_inbox_withdraw(tiny_inbox *inbox, const void *data);
+
 /* Answer what is left with "closed" and close the handle. Loop thread. The inbox
  * itself is freed by tiny_inbox_free(), when the loop has turned once more for the
  * handle and no thread can post any longer. */

@@ -10,7 +10,8 @@ static tiny *runtime_of(lua_State *L) { return tiny_generation_of(L)->runtime; }
 static tiny_generation *entered(lua_State *L, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life < TINY_ENTERED)
-    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
+    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts",
+               what);
   return g;
 }
 
@@ -59,7 +60,8 @@ static int l_summary(lua_State *L) {
 
 /* app(name, value, add): a figure of the server's own */
 static int l_app(lua_State *L) {
-  tiny_state_app(&runtime_of(L)->state, luaL_checkstring(L, 1), luaL_checknumber(L, 2), lua_toboolean(L, 3));
+  tiny_state_app(&runtime_of(L)->state, luaL_checkstring(L, 1), luaL_checknumber(L, 2),
+                 lua_toboolean(L, 3));
   return 0;
 }
 
@@ -95,6 +97,22 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
+/* watch(paths): reload when one of these files changes; an empty list: never */
+static int l_watch(lua_State *L) {
+  tiny *rt = runtime_of(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  size_t count = lua_objlen(L, 1);
+  const char **paths = lua_newuserdata(L, (count + 1) * sizeof *paths);
+  luaL_checkstack(L, (int)count, "too many files");
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, (int)i + 1); /* stays on the stack while its text is used */
+    paths[i] = luaL_checkstring(L, -1);
+  }
+  unsigned failed = tiny_watch_files(rt->watch, paths, count);
+  if (failed > 0) tiny_warn(rt->log, "svr.watch: %u of %zu files cannot be watched", failed, count);
+  return 0;
+}
+
 /* loading() -> bool */
 static int l_loading(lua_State *L) {
   lua_pushboolean(L, tiny_generation_of(L)->life < TINY_ENTERED);
@@ -102,9 +120,10 @@ static int l_loading(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"close", l_close}, {"fail", l_fail},       {"reload", l_reload}, {"run_sign", l_run_sign},
-    {"error", l_error}, {"summary", l_summary}, {"app", l_app},       {"step", l_step},
-    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {NULL, NULL},
+    {"close", l_close}, {"fail", l_fail},       {"reload", l_reload},   {"run_sign", l_run_sign},
+    {"error", l_error}, {"summary", l_summary}, {"app", l_app},         {"step", l_step},
+    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {"watch", l_watch},
+    {NULL, NULL},
 };
 
 int luaopen_tiny_runtime(lua_State *L) {

@@ -15,9 +15,12 @@
 
 static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
 
-static const uint64_t STUCK_NS = 500000000; /* past its deadline a candidate does not even run Lua */
+static const uint64_t STUCK_NS =
+    500000000; /* past its deadline a candidate does not even run Lua */
 
-static uint64_t conf_ms(const tiny_generation *g, const char *key) { return tiny_conf_ms(g->conf, key); }
+static uint64_t conf_ms(const tiny_generation *g, const char *key) {
+  return tiny_conf_ms(g->conf, key);
+}
 
 /* -- outcome --------------------------------------------------------------- */
 
@@ -42,8 +45,10 @@ static void finish(tiny *rt, bool ok, const char *text) {
 }
 
 static void start_failed(tiny *rt) {
-  if (rt->closing.wanted) tiny_info(rt->log, "closed while starting");
-  else tiny_err(rt->log, "cannot start: %s", rt->change.why);
+  if (rt->closing.wanted)
+    tiny_info(rt->log, "closed while starting");
+  else
+    tiny_err(rt->log, "cannot start: %s", rt->change.why);
   rt->exit_code = rt->closing.wanted ? rt->closing.code : TINY_EXIT_START;
   rt->finished = true;
   finish(rt, false, rt->change.why);
@@ -83,8 +88,10 @@ static void stage_resumed(tiny *rt) {
   if (late) tiny_step_drop(rt);
   if (late || rt->step_failed) {
     char why[TINY_WHY];
-    if (late) tiny_err(rt->log, "on_start of the old generation did not end in time");
-    else tiny_step_why(rt, "on_start of the old generation", why, sizeof why);
+    if (late)
+      tiny_err(rt->log, "on_start of the old generation did not end in time");
+    else
+      tiny_step_why(rt, "on_start of the old generation", why, sizeof why);
     rt->current->life = TINY_LOADED; /* no on_start, so no on_close */
     refused(rt);
     tiny_closing_ask(rt, "error", 0, TINY_EXIT_ERROR);
@@ -147,8 +154,10 @@ static void commit(tiny *rt) {
   tiny_state_conf(&rt->state, c->to->conf);
   if (from) tiny_drain(rt, from, conf_ms(from, "svr.close.force_close_delay"));
   serve(rt, rt->current);
-  if (from) tell_reloaded(rt);
-  else tell_started(rt);
+  if (from)
+    tell_reloaded(rt);
+  else
+    tell_started(rt);
   tell_conf(rt);
 }
 
@@ -185,7 +194,8 @@ static void stage_on_close(tiny *rt) {
     roll_back_because(rt, "on_close of the old generation did not end within svr.reload_timeout");
     return;
   }
-  if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why); /* logged, and nothing more */
+  if (rt->step_failed)
+    tiny_step_why(rt, "on_close", why, sizeof why); /* logged, and nothing more */
   enter(rt);
 }
 
@@ -215,11 +225,12 @@ static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
 }
 
 static int check_unchanged(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
-  static const char *const fixed[] = {"svr.name", "svr.run_dir", "svr.user", "svr.group",
-                                      "svr.cluster.name", NULL};
+  static const char *const fixed[] = {"svr.name",  "svr.run_dir",      "svr.user",
+                                      "svr.group", "svr.cluster.name", NULL};
   for (int i = 0; fixed[i]; i++) {
     if (same(old, new, fixed[i])) continue;
-    snprintf(why, why_size, "%s: %s has changed: that needs a restart", tiny_conf_file(new), fixed[i]);
+    snprintf(why, why_size, "%s: %s has changed: that needs a restart", tiny_conf_file(new),
+             fixed[i]);
     return -1;
   }
   return 0;
@@ -264,7 +275,8 @@ typedef struct tiny_loading loading;
 
 static void load(tiny_job *job) {
   loading *l = (loading *)job;
-  l->rc = tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
+  l->rc =
+      tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
 }
 
 static void free_loading(loading *l) {
@@ -307,8 +319,10 @@ static void abandon(tiny *rt, const char *why) {
 static void stage_loading(tiny *rt) {
   if (!rt->loading || !tiny_stage_late(rt)) return;
   uint64_t now = tiny_timers_now(), deadline = atomic_load(&rt->loading->generation->load_deadline);
-  if (now < deadline + STUCK_NS) tiny_stage(rt, stage_loading, (deadline + STUCK_NS - now) / 1000000u + 1);
-  else abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
+  if (now < deadline + STUCK_NS)
+    tiny_stage(rt, stage_loading, (deadline + STUCK_NS - now) / 1000000u + 1);
+  else
+    abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
 }
 
 static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
@@ -324,7 +338,8 @@ static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
 
 void tiny_change_begin(tiny *rt) {
   tiny_change *c = &rt->change;
-  uint64_t timeout_ms = rt->current ? conf_ms(rt->current, "svr.load_timeout") : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
+  uint64_t timeout_ms =
+      rt->current ? conf_ms(rt->current, "svr.load_timeout") : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
   c->wanted = false;
   c->from = rt->current;
   loading *l = loading_new(rt, timeout_ms);

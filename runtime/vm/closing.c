@@ -13,7 +13,8 @@ static uint64_t conf_ms(const tiny *rt, const char *key) {
 
 /* Requests in flight may finish, as long as that leaves time to close without force. */
 static uint64_t request_ms(const tiny *rt) {
-  uint64_t force = conf_ms(rt, "svr.close.force_close_delay"), lock = conf_ms(rt, "svr.close.wait_lock_delay");
+  uint64_t force = conf_ms(rt, "svr.close.force_close_delay"),
+           lock = conf_ms(rt, "svr.close.wait_lock_delay");
   return force > lock + SPARE_MS ? force - lock - SPARE_MS : 1;
 }
 
@@ -34,7 +35,8 @@ static void stage_on_close(tiny *rt) {
 
 static void stage_quiet(tiny *rt) {
   if (!tiny_quiet(rt->current) && !tiny_stage_late(rt)) return;
-  if (!tiny_quiet(rt->current)) tiny_warn(rt->log, "closing with callbacks that have not come back");
+  if (!tiny_quiet(rt->current))
+    tiny_warn(rt->log, "closing with callbacks that have not come back");
   tiny_step(rt, rt->current, "on_close", rt->closing.reason);
   tiny_stage(rt, stage_on_close, 0);
 }
@@ -44,7 +46,8 @@ void tiny_closing_begin(tiny *rt) {
   rt->exit_code = rt->closing.code;
   atomic_store(&rt->state.phase, TINY_CLOSING);
   tiny_change_abort(rt);
-  if (!rt->current || rt->current->life != TINY_ENTERED) { /* nothing has started: nothing to close */
+  if (!rt->current ||
+      rt->current->life != TINY_ENTERED) { /* nothing has started: nothing to close */
     rt->finished = true;
     return;
   }
@@ -71,5 +74,6 @@ void tiny_closing_ask(tiny *rt, const char *reason, double delay, int code) {
     return;
   }
   uv_update_time(&rt->loop);
-  uv_timer_start(&rt->close_delay, on_delay, delay < 4e6 ? (uint64_t)(delay * 1000) : UINT32_MAX, 0);
+  uv_timer_start(&rt->close_delay, on_delay, delay < 4e6 ? (uint64_t)(delay * 1000) : UINT32_MAX,
+                 0);
 }

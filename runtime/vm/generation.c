@@ -107,8 +107,9 @@ static void check_deadline(lua_State *L, lua_Debug *ar) {
   if (tiny_timers_now() < atomic_load(&g->load_deadline)) return;
   lua_sethook(L, check_deadline, LUA_MASKCOUNT, 1);
   if (!g->load_stopped[0] && lua_getinfo(L, "Sl", ar))
-    snprintf(g->load_stopped, sizeof g->load_stopped, "%s:%d: still loading when its time was over (svr.load_timeout)",
-             ar->short_src, ar->currentline);
+    snprintf(g->load_stopped, sizeof g->load_stopped,
+             "%s:%d: still loading when its time was over (svr.load_timeout)", ar->short_src,
+             ar->currentline);
   luaL_error(L, "%s", g->load_stopped);
 }
 
@@ -169,8 +170,10 @@ static int load_conf(lua_State *L, load_call *call) {
 
 static int load_script(lua_State *L, load_call *call) {
   lua_getfield(L, -1, "load_script");
-  if (call->script) lua_pushstring(L, call->script);
-  else lua_pushnil(L);
+  if (call->script)
+    lua_pushstring(L, call->script);
+  else
+    lua_pushnil(L);
   lua_call(L, 1, 2); /* driver ok why */
   if (!lua_toboolean(L, -2)) return refuse_load(L, call), -1;
   return 0;
@@ -184,8 +187,8 @@ static int load_protected(lua_State *L) {
   return 0;
 }
 
-int tiny_generation_load(tiny_generation *g, const char *conf, const char *script, uint64_t timeout_ms,
-                         char *why, size_t why_size) {
+int tiny_generation_load(tiny_generation *g, const char *conf, const char *script,
+                         uint64_t timeout_ms, char *why, size_t why_size) {
   load_call call = {g, conf, script, timeout_ms, why, why_size, -1};
   set_deadline(g, timeout_ms);
   int status = lua_cpcall(g->L, load_protected, &call);
@@ -214,8 +217,10 @@ static int start_protected(lua_State *L) {
   tiny_generation *g = call->generation;
   lua_rawgeti(L, LUA_REGISTRYINDEX, g->driver);
   lua_getfield(L, -1, call->name);
-  if (call->argument) lua_pushstring(L, call->argument);
-  else lua_pushnil(L);
+  if (call->argument)
+    lua_pushstring(L, call->argument);
+  else
+    lua_pushnil(L);
   tiny_task *task = tiny_task_new(L, g, call->kind);
   lua_xmove(L, task->co, 2);
   tiny_task_ready(task, 1);
@@ -255,7 +260,8 @@ static int push_context(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, g->driver);
   lua_getfield(L, -1, "context");
   lua_call(L, 0, 1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, g->context); /* the slot was taken at loading: no memory needed */
+  lua_rawseti(L, LUA_REGISTRYINDEX,
+              g->context); /* the slot was taken at loading: no memory needed */
   return 0;
 }
 
@@ -312,8 +318,10 @@ static void describe(lua_State *L, tiny_task *task) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, task->co_ref);
   lua_pushvalue(task->co, -1);
   lua_xmove(task->co, L, 1);
-  if (task->started_line > 0) lua_pushfstring(L, "%s:%d", task->started_at, task->started_line);
-  else lua_pushnil(L);
+  if (task->started_line > 0)
+    lua_pushfstring(L, "%s:%d", task->started_at, task->started_line);
+  else
+    lua_pushnil(L);
   lua_call(L, 3, 2);
 }
 

@@ -22,18 +22,18 @@ struct tiny_generation {
   lua_State *L;          /* the main thread; only C calls run on it, tasks have their own */
   uint64_t number;
   tiny_life life;
-  tiny_conf *conf;       /* NULL until loaded */
-  unsigned handles;      /* sockets and processes opened on its behalf, still open */
+  tiny_conf *conf;                /* NULL until loaded */
+  unsigned handles;               /* sockets and processes opened on its behalf, still open */
   _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */
   char load_stopped[256];         /* what the deadline interrupted, "" when it did not */
-  int driver;            /* registry reference: the module tiny.driver */
-  int cancelled;         /* registry reference: tiny.cancelled */
-  int context;           /* registry reference: what enter hands to the server */
-  tiny_task *tasks;      /* all of them */
-  tiny_task *current;    /* the one that runs now */
+  int driver;                     /* registry reference: the module tiny.driver */
+  int cancelled;                  /* registry reference: tiny.cancelled */
+  int context;                    /* registry reference: what enter hands to the server */
+  tiny_task *tasks;               /* all of them */
+  tiny_task *current;             /* the one that runs now */
   tiny_scheduler *scheduler;
   unsigned live[2][TINY_TASK_KINDS]; /* tasks by of_request and kind */
-  int pool_refs[256];    /* coroutines to use again */
+  int pool_refs[256];                /* coroutines to use again */
   lua_State *pool[256];
   int pooled;
   uint64_t drain_deadline; /* CLOCK_MONOTONIC ns: when a draining one is cut off */

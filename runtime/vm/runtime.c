@@ -27,8 +27,10 @@ static void eval(tiny *rt, tiny_ask *ask) {
   tiny_task *task = NULL;
   if (rt->current && rt->current->life == TINY_ENTERED)
     task = tiny_generation_start(rt->current, TINY_TASK_GO, "eval", ask->text, on_eval_end);
-  if (task) task->data = ask;
-  else tiny_ask_done(ask, false, "no generation is in force");
+  if (task)
+    task->data = ask;
+  else
+    tiny_ask_done(ask, false, "no generation is in force");
 }
 
 static void take(void *data, tiny_ask *ask) {
@@ -86,7 +88,8 @@ static void on_prepare(uv_prepare_t *prepare) {
   uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
   rt->turn_at = now;
   rt->idle_ns = idle;
-  if (lag > atomic_load_explicit(&s->lag_max_ns, memory_order_relaxed)) atomic_store(&s->lag_max_ns, lag);
+  if (lag > atomic_load_explicit(&s->lag_max_ns, memory_order_relaxed))
+    atomic_store(&s->lag_max_ns, lag);
   atomic_fetch_add_explicit(&s->lag_sum_ns, lag, memory_order_relaxed);
   atomic_fetch_add_explicit(&s->lag_count, 1, memory_order_relaxed);
 }
@@ -102,13 +105,20 @@ static void open_handles(tiny *rt) {
   uv_prepare_start(&rt->lag, on_prepare);
 }
 
+static void on_file_changed(void *data) {
+  tiny *rt = data;
+  tiny_info(rt->log, "a file has changed (svr.watch)");
+  tiny_reload(rt);
+}
+
 static int open_parts(tiny *rt, char *why, size_t why_size) {
   rt->log = tiny_log_open();
   tiny_state_init(&rt->state, rt->log);
   rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
   rt->timers = tiny_timers_open(&rt->loop);
   rt->scheduler = rt->timers ? tiny_scheduler_open(&rt->loop, rt->timers) : NULL;
-  if (!rt->log || !rt->inbox || !rt->scheduler) {
+  rt->watch = tiny_watch_open(&rt->loop, on_file_changed, rt);
+  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->watch) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
@@ -136,8 +146,10 @@ tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
 /* Closing goes before reloading, and neither begins while another stage is on. */
 static void between_turns(tiny *rt) {
   if (rt->stage) rt->stage(rt);
-  if (!rt->stage && rt->closing.wanted && !rt->closing.begun && !rt->finished) tiny_closing_begin(rt);
-  if (!rt->stage && rt->change.wanted && !rt->closing.wanted && !rt->finished) tiny_change_begin(rt);
+  if (!rt->stage && rt->closing.wanted && !rt->closing.begun && !rt->finished)
+    tiny_closing_begin(rt);
+  if (!rt->stage && rt->change.wanted && !rt->closing.wanted && !rt->finished)
+    tiny_change_begin(rt);
   if (rt->draining) tiny_drain_turn(rt);
 }
 
@@ -180,6 +192,7 @@ static void close_handles(tiny *rt) {
   uv_close((uv_handle_t *)&rt->stage_timer, NULL);
   uv_close((uv_handle_t *)&rt->close_delay, NULL);
   uv_close((uv_handle_t *)&rt->lag, NULL);
+  tiny_watch_close(rt->watch);
   if (rt->scheduler) tiny_scheduler_close(rt->scheduler);
   if (rt->timers) tiny_timers_close(rt->timers);
   if (rt->inbox) tiny_inbox_close(rt->inbox);
@@ -213,7 +226,6 @@ void tiny_free(tiny *rt) {
 
 /* -- checking -------------------------------------------------------------- */
 
-
 int tiny_check(const tiny_options *options, char *why, size_t why_size) {
   tiny *rt = calloc(1, sizeof *rt); /* only what a state under construction looks at */
   if (!rt) return -1;
@@ -223,7 +235,8 @@ int tiny_check(const tiny_options *options, char *why, size_t why_size) {
   int rc = -1;
   snprintf(why, why_size, "not enough memory");
   if (g) {
-    rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000, why, why_size);
+    rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,
+                              why, why_size);
     if (rc == 0) rc = tiny_log_check(g->conf, why, why_size);
     tiny_generation_close(g);
   }

@@ -13,6 +13,7 @@
 #include "task.h"
 #include "timers.h"
 #include "tiny.h"
+#include "watch.h"
 #include <time.h>
 
 enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or several */
@@ -47,6 +48,7 @@ struct tiny {
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;
+  tiny_watch *watch; /* svr.watch */
   uv_prepare_t lag;
   uint64_t turn_at, idle_ns; /* for the loop's lag */
 
@@ -76,7 +78,8 @@ struct tiny {
 static inline void tiny_heartbeat_enter(tiny_state *state) {
   struct timespec ts;
   clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-  atomic_store_explicit(&state->busy_since, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
+  atomic_store_explicit(&state->busy_since,
+                        (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
                         memory_order_release);
 }
 static inline void tiny_heartbeat_leave(tiny_state *state) {
@@ -108,8 +111,8 @@ void tiny_closing_begin(tiny *runtime);
 bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what requests began */
 void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
-void tiny_drain_turn(tiny *runtime);                /* retire those that have nothing left */
-void tiny_drain_all(tiny *runtime);                 /* at the end: retire them whatever they hold */
+void tiny_drain_turn(tiny *runtime); /* retire those that have nothing left */
+void tiny_drain_all(tiny *runtime);  /* at the end: retire them whatever they hold */
 void tiny_retire(tiny *runtime, tiny_generation *generation);
 
 /* -- helper threads (job.c) */

@@ -31,8 +31,10 @@ static void on_step_end(tiny_task *task) {
 void tiny_step(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
   rt->step_failed = false;
   rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
-  if (rt->step) rt->step->data = rt;
-  else rt->step_failed = true;
+  if (rt->step)
+    rt->step->data = rt;
+  else
+    rt->step_failed = true;
 }
 
 bool tiny_step_pending(const tiny *rt) { return rt->step != NULL; }

@@ -18,7 +18,8 @@ static void run(tiny_task *task);
 
 static void turn(uv_idle_t *idle) {
   tiny_scheduler *s = idle->data;
-  tiny_task *batch = s->first; /* whoever gets ready now runs in the next turn: fair to the sockets */
+  tiny_task *batch =
+      s->first; /* whoever gets ready now runs in the next turn: fair to the sockets */
   *s->last = NULL;
   s->first = NULL;
   s->last = &s->first;
@@ -120,8 +121,10 @@ tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) 
 static void forget(tiny_task *task) {
   tiny_generation *g = task->generation;
   if (task->queued) dequeue(task);
-  if (task->prev) task->prev->next = task->next;
-  else g->tasks = task->next;
+  if (task->prev)
+    task->prev->next = task->next;
+  else
+    g->tasks = task->next;
   if (task->next) task->next->prev = task->prev;
   if (task->box) *task->box = NULL;
   free(task);
@@ -186,14 +189,17 @@ static void end(tiny_task *task, bool failed) {
   g->live[task->of_request][task->kind]--;
   wake_joiners(task);
   if (task->on_end) task->on_end(task);
-  if (task->unreported) enqueue(task);
-  else bury(task);
+  if (task->unreported)
+    enqueue(task);
+  else
+    bury(task);
 }
 
 /* A bare coroutine.yield() in a task would never be resumed. */
 static void end_strayed(tiny_task *task) {
   lua_settop(task->co, 0);
-  lua_pushliteral(task->co, "coroutine.yield outside of a coroutine: a task waits by tiny.sleep, tiny.queue and the like");
+  lua_pushliteral(task->co, "coroutine.yield outside of a coroutine: a task waits by tiny.sleep, "
+                            "tiny.queue and the like");
   end(task, true);
 }
 
@@ -221,19 +227,29 @@ static void run(tiny_task *task) {
   int status = lua_resume(task->co, passes);
   tiny_heartbeat_leave(&g->runtime->state);
   g->current = NULL;
-  if (status != LUA_YIELD) end(task, status != 0);
-  else if (!task->leave && !task->queued) end_strayed(task);
+  if (status != LUA_YIELD)
+    end(task, status != 0);
+  else if (!task->leave && !task->queued)
+    end_strayed(task);
+}
+
+/* With the place of who called the wait's Lua wrapper. */
+static void misuse(lua_State *L, const char *what, const char *problem) {
+  luaL_where(L, 2);
+  lua_pushfstring(L, "%s %s", what, problem);
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 tiny_task *tiny_task_here(lua_State *L, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life < TINY_ENTERED)
-    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
-  if (!g->current) luaL_error(L, "%s outside of a task: start one with tiny.go", what);
+    misuse(L, what, "while the script is being loaded: top-level code only defines, on_start acts");
+  if (!g->current) misuse(L, what, "outside of a task: start one with tiny.go");
   if (g->current->co != L)
-    luaL_error(L, "%s in a coroutine that the script made: use tiny.go instead of coroutine.create", what);
+    misuse(L, what, "in a coroutine that the script made: use tiny.go instead of coroutine.create");
   if (!lua_isyieldable(L))
-    luaL_error(L, "%s across a C call (table.sort, string.gsub or the like) that cannot wait", what);
+    misuse(L, what, "across a C call (table.sort, string.gsub or the like) that cannot wait");
   return g->current;
 }
 
@@ -292,8 +308,9 @@ static void end_abandoned(tiny_task *task) {
 }
 
 void tiny_tasks_abandon(tiny_generation *g) {
-  for (tiny_task *task = g->tasks; task; task = task->next) /* all leave before any goes: they may */
-    if (task->leave) task->leave(task);                     /* wait for one another */
+  for (tiny_task *task = g->tasks; task;
+       task = task->next)               /* all leave before any goes: they may */
+    if (task->leave) task->leave(task); /* wait for one another */
   for (tiny_task *task = g->tasks; task; task = task->next) end_abandoned(task);
   while (g->tasks) forget(g->tasks);
   memset(g->live, 0, sizeof g->live);
@@ -322,13 +339,16 @@ static int l_sleep(lua_State *L) {
   tiny_task *task = tiny_task_here(L, "tiny.sleep");
   if (seconds == 0) {
     task->leave = leave_nothing;
-    if (task->cancelled) raise_at_wait(task);
-    else task->leave = NULL, enqueue(task);
+    if (task->cancelled)
+      raise_at_wait(task);
+    else
+      task->leave = NULL, enqueue(task);
     return lua_yield(L, 0);
   }
   if (seconds > 9e9) return tiny_task_park(task, leave_nothing, NULL); /* for ever */
   uint64_t due = tiny_timers_now() + (uint64_t)(seconds * 1e9);
-  task->due = tiny_timers_add(task->generation->scheduler->timers, due, TINY_DUE_TASK, (uintptr_t)task);
+  task->due =
+      tiny_timers_add(task->generation->scheduler->timers, due, TINY_DUE_TASK, (uintptr_t)task);
   if (!task->due) return luaL_error(L, "not enough memory");
   return tiny_task_park(task, leave_sleep, NULL);
 }
@@ -341,9 +361,10 @@ static tiny_task *check_task(lua_State *L, int index) {
 
 static void note_origin(lua_State *L, tiny_task *task) {
   lua_Debug ar;
-  if (!lua_getstack(L, 2, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
+  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
   size_t size = strlen(ar.short_src), room = sizeof task->started_at - 1;
-  memcpy(task->started_at, ar.short_src + (size > room ? size - room : 0), (size > room ? room : size) + 1);
+  memcpy(task->started_at, ar.short_src + (size > room ? size - room : 0),
+         (size > room ? room : size) + 1);
   task->started_line = ar.currentline;
 }
 
@@ -351,7 +372,9 @@ static void note_origin(lua_State *L, tiny_task *task) {
 static int l_go(lua_State *L) {
   tiny_generation *g = tiny_generation_of(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  if (g->life < TINY_ENTERED) return luaL_error(L, "tiny.go while the script is being loaded: top-level code only defines, on_start acts");
+  if (g->life < TINY_ENTERED)
+    return luaL_error(
+        L, "tiny.go while the script is being loaded: top-level code only defines, on_start acts");
   int count = lua_gettop(L);
   tiny_task **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
@@ -422,8 +445,9 @@ static int l_cancel_self(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"sleep", l_sleep}, {"go", l_go},     {"join", l_join},
-    {"cancel", l_cancel}, {"done", l_done}, {"cancel_self", l_cancel_self}, {NULL, NULL},
+    {"sleep", l_sleep},   {"go", l_go},     {"join", l_join},
+    {"cancel", l_cancel}, {"done", l_done}, {"cancel_self", l_cancel_self},
+    {NULL, NULL},
 };
 
 int luaopen_tiny_task(lua_State *L) {

@@ -34,14 +34,14 @@ typedef enum tiny_task_kind {
 struct tiny_task {
   tiny_generation *generation;
   lua_State *co;
-  int co_ref;            /* anchors co in the registry */
+  int co_ref; /* anchors co in the registry */
   tiny_task_kind kind;
-  bool of_request;       /* a request began it, or began what began it */
+  bool of_request; /* a request began it, or began what began it */
   bool started, ended, failed, cancelled, queued;
-  bool raises;     /* tiny.cancelled is to be raised at its wait */
-  bool unreported; /* it failed, and nobody has joined it yet */
-  uint8_t passes;        /* values on co to resume it with */
-  tiny_task **box;       /* Lua's handle on it, NULL when nobody holds one */
+  bool raises;            /* tiny.cancelled is to be raised at its wait */
+  bool unreported;        /* it failed, and nobody has joined it yet */
+  uint8_t passes;         /* values on co to resume it with */
+  tiny_task **box;        /* Lua's handle on it, NULL when nobody holds one */
   tiny_task *prev, *next; /* all tasks of the generation */
   tiny_task *later;       /* the ready queue, or the joiners of one task */
   tiny_task *joiners;
@@ -50,8 +50,8 @@ struct tiny_task {
   tiny_due due;
   /* Called on the task's end, its results or the error (failed) on co's stack. May be NULL. */
   void (*on_end)(tiny_task *task);
-  void *data;            /* for on_end */
-  int started_line;      /* where tiny.go was called */
+  void *data;       /* for on_end */
+  int started_line; /* where tiny.go was called */
   char started_at[44];
 };
 

@@ -103,6 +103,23 @@ START_TEST(an_ask_that_posts_another_does_not_keep_the_loop) {
 }
 END_TEST
 
+START_TEST(an_ask_can_be_withdrawn_until_it_is_taken) {
+  int mine = 0;
+  for (int i = 0; i < 3; i++) tiny_inbox_post(inbox, new_ask(TINY_ASK_EVAL, i));
+  tiny_ask *ask = new_ask(TINY_ASK_EVAL, 3);
+  ask->data = &mine;
+  tiny_inbox_post(inbox, ask);
+  ck_assert(tiny_inbox_withdraw(inbox, &mine));
+  ck_assert(!tiny_inbox_withdraw(inbox, &mine));
+  tiny_inbox_post(inbox, new_ask(TINY_ASK_EVAL, 4));
+  uv_run(&loop, UV_RUN_NOWAIT);
+  ck_assert_int_eq(taken, 4);
+  ck_assert_int_eq(order[3], 4);
+  ck_assert(!tiny_inbox_withdraw(inbox, &answered));
+  finish();
+}
+END_TEST
+
 enum { THREADS = 4, EACH = 5000 };
 
 static void *post_many(void *data) {
@@ -130,6 +147,7 @@ int main(void) {
   tcase_add_test(inbox_case, what_is_not_taken_is_answered_closed);
   tcase_add_test(inbox_case, reloads_that_nobody_waits_for_are_one);
   tcase_add_test(inbox_case, an_ask_that_posts_another_does_not_keep_the_loop);
+  tcase_add_test(inbox_case, an_ask_can_be_withdrawn_until_it_is_taken);
   tcase_add_test(inbox_case, many_threads_post_while_the_loop_takes_and_closes);
   suite_add_tcase(suite, inbox_case);
   SRunner *runner = srunner_create(suite);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * unix_address.c -- long paths by way of /proc/self/fd. */
+#include "unix_address.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Opens the folder and writes the path that leads through it. */
+static int shorten(const char *path, char *out, size_t size) {
+  char folder[PATH_MAX];
+  const char *name = strrchr(path, '/');
+  if (!name || name - path >= PATH_MAX) return -1;
+  snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+  int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  if (snprintf(out, size, "/proc/self/fd/%d%s", fd, name) < (int)size) return fd;
+  close(fd);
+  errno = ENAMETOOLONG;
+  return -1;
+}
+
+int tiny_unix_address(const char *path, struct sockaddr_un *address, int *folder) {
+  size_t size = sizeof address->sun_path;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  *folder = -1;
+  errno = ENAMETOOLONG;
+  if (snprintf(address->sun_path, size, "%s", path) < (int)size) return 0;
+  *folder = shorten(path, address->sun_path, size);
+  return *folder < 0 ? -1 : 0;
+}

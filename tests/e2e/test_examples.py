@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The examples and the repository's own conf.lua, run as they stand in a copy of their folders."""
+import shutil
+import unittest
+
+from tiny_server import ROOT, ServerCase, wait_for
+
+
+class Example(ServerCase):
+    def copy(self, *names):
+        """A project of copied files and folders."""
+        project = self.project()
+        for name in names:
+            source, target = ROOT / name, project.dir / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.out", "*.pid", "*.sock", "*.run"))
+            else:
+                shutil.copy(source, target)
+        return project
+
+    def example(self, name):
+        project = self.copy(f"examples/{name}")
+        project.dir = project.dir / "examples" / name
+        return project
+
+    def edit(self, project, name, old, new):
+        text = (project.dir / name).read_text()
+        self.assertIn(old, text)
+        project.write(name, text.replace(old, new))
+
+
+class Counter(Example):
+    def test_it_counts_on_across_a_reload(self):
+        project = self.example("counter")
+        server = self.launch(project).wait_ready()
+        self.edit(project, "conf.lua", '["counter.step"] = 1', '["counter.step"] = 1000')
+        self.assert_reloaded(project)
+        self.assertEqual(server.close(), 0)
+        self.assertRegex(server.output(), r"run count = 100\d\b")
+
+    def test_the_repositorys_conf_runs_it(self):
+        project = self.copy("conf.lua", "examples/counter")
+        self.edit(project, "conf.lua", '["svr.name"]', '["svr.monitor"] = false, ["svr.name"]')
+        self.assertEqual(project.said("check"), (0, "ok\n"))
+        server = self.launch(project).wait_ready()
+        self.assert_reloaded(project)
+        server.close()
+        self.assert_closed(server)
+        self.assertRegex(server.output(), r"run count = [12]\b")
+
+
+class Filter(Example):
+    def setUp(self):
+        self.filter = self.example("filter")
+        self.server = self.launch(self.filter).wait_ready()
+        self.wait_for_output(lambda text: text)
+
+    def wait_for_output(self, wanted):
+        path = self.filter.dir / "output.out"
+        return wait_for(lambda: path.exists() and wanted(path.read_text()) and path.read_text(), "the output")
+
+    def test_the_output_is_the_input_without_addresses(self):
+        self.assertEqual((self.filter.dir / "output.out").read_text(), (
+            "10:02 <address> asked for a copy of invoice 1277\n"
+            "10:05 the printer on floor 3 is out of paper\n"
+            "10:09 sent to <address> and to <address>\n"))
+
+    def test_an_edited_conf_shows_in_the_next_output(self):
+        self.edit(self.filter, "conf.lua", "<address>", "[hidden]")
+        self.assert_reloaded(self.filter)
+        self.wait_for_output(lambda text: "sent to [hidden] and to [hidden]" in text)
+
+    def test_an_edited_helper_shows_in_the_next_output(self):
+        self.edit(self.filter, "rewrite.lua", "return (line:gsub", "return (line:upper():gsub")
+        self.assert_reloaded(self.filter)
+        self.wait_for_output(lambda text: "THE PRINTER ON FLOOR 3" in text)
+
+    def test_a_broken_helper_is_refused_and_the_output_goes_on(self):
+        self.edit(self.filter, "rewrite.lua", "local function", "local func")
+        self.assert_refused(self.filter, "rewrite.lua:2:", 1)
+        self.filter.write("input.txt", "still here\n")
+        self.wait_for_output(lambda text: text == "still here\n")
+
+    def test_a_missing_input_is_told_and_survived(self):
+        (self.filter.dir / "input.txt").unlink()
+        self.server.wait_line("this pass failed")
+        self.filter.write("input.txt", "back again\n")
+        self.wait_for_output(lambda text: text == "back again\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""soak -- reloads one server TINY_SOAK_RELOADS times (20,000), every third time with something
+bad, and proves that memory, file descriptors and threads stay what they were.
+
+    TINY_BIN=build/release/tiny tests/soak/soak.py"""
+import os
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+from tiny_server import Project, Server, wait_for
+
+RELOADS = int(os.environ.get("TINY_SOAK_RELOADS", "20000"))
+SAMPLES = 40
+GROWTH = 1.02  # the end against the first quarter's later half
+
+GOOD = """
+  local part = require "part"
+  function S:on_start()
+    self.context.starts = (self.context.starts or 0) + 1
+    self.context.handler, self.conf.copy = nil, part
+    self:add_timer("beat", tiny.PeriodTimer(function() self.beats = (self.beats or 0) + 1 end, 0.005))
+  end
+  function S:on_close()
+    if io.open(self.conf.poison) then self.context.handler = function() end end
+  end
+  function S:run() tiny.sleep(0.01) end"""
+
+
+def bad_script(project):
+    project.script(GOOD + "\nfunction S:broken( end")
+
+
+def bad_module(project):
+    project.write("part.lua", "return { = }")
+
+
+def bad_conf(project):
+    project.conf({"svr.load_timout": 1})
+
+
+def bad_on_start(project):
+    project.script(GOOD + '\nlocal on_start = S.on_start function S:on_start() on_start(self) error("no ink") end')
+
+
+def bad_context(project):
+    project.write("poison", "")
+
+
+BAD = [(bad_script, "main.lua:"), (bad_module, "part.lua:1:"), (bad_conf, "svr.load_timout"),
+       (bad_on_start, "no ink"), (bad_context, "context.handler is a function")]
+
+
+def make_good(project):
+    project.script(GOOD)
+    project.write("part.lua", "return { " + "'x', " * 500 + "}")
+    project.conf({"poison": str(project.dir / "poison"), "log.console.level": "ERROR"})
+    (project.dir / "poison").unlink(missing_ok=True)
+
+
+def expect(project, code, word):
+    got, text = project.said("reload")
+    if got != code or word not in text:
+        sys.exit(f"reload: exit {got} instead of {code}, without {word!r}:\n{text}")
+
+
+def reload_badly(project, turn):
+    make_bad, reason = BAD[turn % len(BAD)]
+    make_bad(project)
+    expect(project, 1, reason)
+    make_good(project)
+
+
+def sample(server):
+    """(resident KiB, descriptors, threads) of a server that has settled."""
+    wait_for(lambda: server.info()["generations_alive"] == 1, "the old generations to be gone")
+    time.sleep(0.1)
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return (int(re.search(r"VmRSS:\s+(\d+)", status)[1]), len(os.listdir(f"/proc/{server.pid}/fd")),
+            len(os.listdir(f"/proc/{server.pid}/task")))
+
+
+def soak(project, server):
+    samples = []
+    for turn in range(1, RELOADS + 1):
+        if turn % 3 == 0:
+            reload_badly(project, turn // 3)
+        else:
+            expect(project, 0, "reloaded: generation")
+        if turn % max(1, RELOADS // SAMPLES) == 0:
+            samples.append(sample(server))
+            print(f"{turn:6} reloads: {samples[-1][0]} KiB, {samples[-1][1]} fds, {samples[-1][2]} threads", flush=True)
+    return samples
+
+
+def judge(samples):
+    """What is wrong with the samples, as text; empty when nothing is."""
+    eighth = len(samples) // 8
+    first = statistics.median(rss for rss, _, _ in samples[eighth:2 * eighth])
+    last = statistics.median(rss for rss, _, _ in samples[-eighth:])
+    print(f"memory: {first:.0f} KiB in the first quarter, {last:.0f} KiB at the end ({last / first - 1:+.1%})")
+    if last > first * GROWTH:
+        return "memory has grown"
+    return "descriptors or threads have changed" if len({row[1:] for row in samples}) > 1 else ""
+
+
+def main():
+    project = Project()
+    make_good(project)
+    server = Server(project)
+    try:
+        began = time.monotonic()
+        server.wait_ready()
+        wrong = judge(soak(project, server))
+        print(f"{RELOADS} reloads in {time.monotonic() - began:.0f} s")
+        code = server.close()
+        return wrong or (f"closed with {code}:\n{server.output()[-2000:]}" if code else 0)
+    finally:
+        server.kill()
+        project.remove()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
