@@ -122,7 +122,14 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
-  tiny_control_parts parts = {&rt->state, rt->log, rt->inbox, rt->signals, end_process, rt};
+  tiny_control_parts parts = {
+      .state = &rt->state,
+      .log = rt->log,
+      .inbox = rt->inbox,
+      .signals = rt->signals,
+      .end = end_process,
+      .data = rt,
+  };
   rt->control = tiny_control_open(&parts, why, why_size);
   return rt->control ? 0 : -1;
 }

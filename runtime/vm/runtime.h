@@ -126,6 +126,8 @@ struct tiny_job {
 /* Returns 0, or -1 when no thread could be had (nothing is called then). */
 int tiny_job_start(tiny *runtime, tiny_job *job);
 
-int luaopen_tiny_runtime(lua_State *L); /* api_runtime.c: tiny.core.runtime */
+/* The modules tiny.core.runtime and tiny.core.log. */
+int luaopen_tiny_runtime(lua_State *L);
+int luaopen_tiny_log(lua_State *L);
 
 #endif
