@@ -227,15 +227,21 @@ tiny_requests *tiny_requests_open(tiny_control *control, const tiny_control_part
   return requests;
 }
 
+static void tell_closed(waiter *w, bool forced) {
+  const char *text = forced ? "closing had to be forced" : "closed";
+  tiny_client_answer(w->client,
+                     json_pack("{s:b,s:s,s:b}", "ok", !forced, "text", text, "forced", forced));
+  forget(w);
+}
+
 void tiny_requests_closed(tiny_requests *requests, bool forced) {
+  static const char over[] = "the server has closed";
   for (waiter *w = requests->waiting, *next; w; w = next) {
     next = w->next;
-    if (w->kind != TINY_ASK_CLOSE) {
-      if (!refuse(w, "the server has closed")) tell(w, false, "the server has closed");
-      continue;
-    }
-    tell(w, !forced, forced ? "closing had to be forced" : "closed");
-    forget(w);
+    if (w->kind == TINY_ASK_CLOSE)
+      tell_closed(w, forced);
+    else if (!refuse(w, over))
+      tell(w, false, over);
   }
 }
 

@@ -5,7 +5,7 @@
  * A request is {"do": NAME, ...}, an answer {"ok": bool, "text": TEXT}:
  *   status                     {"ok": true, "info": {...}}, the feed's info object
  *   reload                     the outcome of the reload
- *   close                      once closed; not ok when it had to be forced
+ *   close                      once closed, with "forced"; not ok when it had to be
  *   loglevel level [sink]      the level put in force
  *   eval code [timeout]        results or the error; the timeout in seconds is 1 */
 #ifndef TINY_REQUESTS_H
