@@ -117,11 +117,10 @@ static void put(lua_State *L, tiny_level level, const char *text, size_t size, c
 static void render(lua_State *L) {
   lua_getfield(L, lua_upvalueindex(2), "render");
   lua_insert(L, 2); /* level render fmt ... */
-  if (lua_pcall(L, lua_gettop(L) - 2, 2, 0) != 0) lua_pushnil(L);
-  if (!lua_isstring(L, 2)) {
-    lua_pushliteral(L, "(a message that cannot be shown)");
-    lua_replace(L, 2);
-  }
+  if (lua_pcall(L, lua_gettop(L) - 2, 2, 0) == 0) return;
+  const char *why = lua_tostring(L, 2);
+  lua_pushfstring(L, "(a message that cannot be shown: %s)", why ? why : "no reason");
+  lua_replace(L, 2);
 }
 
 /* put(level, fmt, ...) */
