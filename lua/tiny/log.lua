@@ -1,24 +1,44 @@
---- Logging for modules without a server at hand.
+--- The log as Lua sees it: tiny.log.debug, info, warn and err, the methods of the same
+--- names that a server has, and print.
 local core = require "tiny.core.log"
+local show = require "tiny.log.show"
+
+local on, put = core.on, core.put   -- on.debug and so on: whether some sink wants the level
 
 local log = {}
 
-local function plain(level)
-  return function(fmt, ...)
-    core.put(level, select("#", ...) > 0 and fmt:format(...) or tostring(fmt))
+-- A call that no sink wants must compile to nothing, so the check is here in Lua.
+-- C shows the file and line of whoever calls these functions: they must call `put`
+-- themselves, and not as a tail call.
+local function logger(name, level)
+  local function call(fmt, ...)
+    if on[name] then put(level, fmt, ...) end
   end
+  local function method(_, fmt, ...)
+    if on[name] then put(level, fmt, ...) end
+  end
+  return call, method
 end
 
-local function method(level)
-  return function(_, fmt, ...)
-    core.put(level, select("#", ...) > 0 and fmt:format(...) or tostring(fmt))
-  end
+local methods = {}
+for level, name in ipairs { "debug", "info", "warn", "err" } do
+  log[name], methods[name] = logger(name, level - 1)
 end
 
-log.debug, log.info, log.warn, log.err = plain(0), plain(1), plain(2), plain(3)
-
+--- debug, info, warn and err as functions that take self first.
 function log.methods()
-  return method(0), method(1), method(2), method(3)
+  return methods.debug, methods.info, methods.warn, methods.err
 end
+
+--- What print is replaced by: a line at INFO.
+function print(...) -- luacheck: ignore 121
+  if not on.info then return end
+  local words = { ... }
+  for i = 1, select("#", ...) do words[i] = show.text(words[i]) end
+  put(1, table.concat(words, "\t"))
+end
+
+-- The arguments of a call that C does not format itself.
+core.render = show.render
 
 return log

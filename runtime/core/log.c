@@ -49,6 +49,8 @@ static unsigned wants(const tiny_log *log) {
 
 bool tiny_log_wants_where(const tiny_log *log) { return wants(log) & TINY_WANTS_WHERE; }
 
+bool tiny_log_wants_func(const tiny_log *log) { return wants(log) & TINY_WANTS_FUNC; }
+
 /* ---- putting lines ---- */
 
 /* Claims in the newest ring, which may be replaced meanwhile. NULL: it is full. */

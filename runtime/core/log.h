@@ -58,6 +58,7 @@ tiny_level tiny_log_threshold(const tiny_log *log);
 
 /* Whether some sink shows file and line, so that finding them is worth it. Any thread. */
 bool tiny_log_wants_where(const tiny_log *log);
+bool tiny_log_wants_func(const tiny_log *log); /* and the function's name, which costs more */
 
 /* Called on the log thread whenever the threshold may have changed. */
 void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *data);

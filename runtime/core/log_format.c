@@ -226,7 +226,7 @@ static size_t literals_size(const tiny_format *f) {
 
 /* A field may stand in a spec more than once. */
 size_t tiny_format_most(const tiny_format *f, const tiny_line *line) {
-  size_t text = tiny_text_most(line->text.size) + line->fields.size + 1;
+  size_t text = tiny_text_most(line->text.size + line->fields.size) + 1;
   size_t small = line->file.size + line->func.size + line->thread.size + 64;
   size_t values = f->json ? text + tiny_text_most(small) + 128 : f->count * (text + small);
   return literals_size(f) + f->widths + values;
@@ -244,7 +244,7 @@ static char *write_asctime(tiny_clock *clock, uint64_t time_ns, char *at, char *
 static char *write_message(const tiny_line *line, char *at, char *end) {
   at = tiny_text_message(at, end, line->text.text, line->text.size);
   if (line->fields.size == 0) return at;
-  at = tiny_text_raw(at, end, " ", 1);
+  if (line->text.size > 0) at = tiny_text_raw(at, end, " ", 1);
   return tiny_text_message(at, end, line->fields.text, line->fields.size);
 }
 

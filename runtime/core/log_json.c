@@ -39,7 +39,7 @@ static char *write_fields(const tiny_line *line, char *at, char *end) {
   size_t size = line->fields.size;
   if (size < 3 || text[0] != '{' || text[size - 1] != '}') return at;
   at = put(at, end, ",");
-  return tiny_text_raw(at, end, text + 1, size - 2);
+  return tiny_text_mended(at, end, text + 1, size - 2);
 }
 
 char *tiny_json_write(const char *who, size_t who_size, const tiny_clock *clock,

@@ -79,7 +79,9 @@ static char *odd_json(char *at, char *end, const char *text, size_t length) {
   return hex(at, end, "\\u", c, 4);
 }
 
-static char *escape(char *at, char *end, const char *text, size_t size, bool json) {
+/* What is between plain runs is written by 'odd'. */
+static char *escape(char *at, char *end, const char *text, size_t size, bool json,
+                    char *(*odd)(char *at, char *end, const char *text, size_t length)) {
   while (size > 0) {
     size_t run = plain_run(text, size, json);
     at = tiny_text_raw(at, end, text, run);
@@ -87,7 +89,7 @@ static char *escape(char *at, char *end, const char *text, size_t size, bool jso
     size -= run;
     if (size == 0) break;
     size_t length = tiny_utf8_length(text, size);
-    at = (json ? odd_json : odd_message)(at, end, text, length);
+    at = odd(at, end, text, length);
     text += length ? length : 1;
     size -= length ? length : 1;
   }
@@ -96,11 +98,15 @@ static char *escape(char *at, char *end, const char *text, size_t size, bool jso
 
 char *tiny_text_message(char *at, char *end, const char *text, size_t size) {
   while (size > 0 && text[size - 1] == '\n') size--;
-  return escape(at, end, text, size, false);
+  return escape(at, end, text, size, false, odd_message);
 }
 
 char *tiny_text_json(char *at, char *end, const char *text, size_t size) {
-  return escape(at, end, text, size, true);
+  return escape(at, end, text, size, true, odd_json);
+}
+
+char *tiny_text_mended(char *at, char *end, const char *json, size_t size) {
+  return escape(at, end, json, size, false, odd_json);
 }
 
 size_t tiny_text_most(size_t size) { return size * 6; }

@@ -17,10 +17,13 @@ char *tiny_text_message(char *at, char *end, const char *text, size_t size);
 /* The inside of a JSON string. Bytes that are no UTF-8 become the text \xff. */
 char *tiny_text_json(char *at, char *end, const char *text, size_t size);
 
+/* JSON text, made one line of UTF-8 where it is not. */
+char *tiny_text_mended(char *at, char *end, const char *json, size_t size);
+
 /* A number in decimal with at least 'digits' digits. */
 char *tiny_text_number(char *at, char *end, unsigned long long number, int digits);
 
-/* How many bytes at most a message or JSON string of 'size' bytes takes. */
+/* How many bytes 'size' bytes take at most, by any of the above. */
 size_t tiny_text_most(size_t size);
 
 /* The longest part of at most 'size' bytes that does not end within a character. */

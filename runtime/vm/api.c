@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * api.c -- the table of the runtime's C modules. */
 #include "api.h"
+#include "api_log.h"
 #include "runtime.h"
 
 const luaL_Reg tiny_core_modules[] = {

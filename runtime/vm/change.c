@@ -6,6 +6,7 @@
  *                        |                 |           |         |
  *                     refused              +------ roll back ----+
  */
+#include "api_log.h"
 #include "runtime.h"
 
 #include <luajit.h>
@@ -182,6 +183,7 @@ static void enter(tiny *rt) {
     roll_back(rt);
     return;
   }
+  tiny_log_refresh(c->to->L);
   c->to->life = TINY_ENTERED;
   tiny_step(rt, c->to, "on_start", c->from ? "reload" : NULL);
   tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);

@@ -2,6 +2,7 @@
  * generation.c -- building a state, loading a script into it, calling its driver, closing it. */
 #include "generation.h"
 #include "api.h"
+#include "api_log.h"
 #include "carry.h"
 #include "conf_take.h"
 #include "modules.h"
@@ -60,6 +61,7 @@ static int setup(lua_State *L) {
   lua_pushlightuserdata(L, (void *)&generation_key);
   lua_pushlightuserdata(L, g);
   lua_rawset(L, LUA_REGISTRYINDEX);
+  tiny_log_bind(L, g->runtime->log);
   luaL_openlibs(L);
   luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* openlibs switches it on */
   add_finder(L);

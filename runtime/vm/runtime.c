@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
+#include "api_log.h"
 #include "runtime.h"
 
 #include <assert.h>
@@ -111,6 +112,26 @@ static void on_file_changed(void *data) {
   tiny_reload(rt);
 }
 
+/* The log's levels have changed: tell the states that run. Their Lua asks nobody before
+ * it makes a line. */
+static void refresh_levels(tiny_ask *ask) {
+  tiny *rt = ask->data;
+  tiny_generation *to = rt->change.to;
+  if (rt->current) tiny_log_refresh(rt->current->L);
+  if (to && to->life == TINY_ENTERED) tiny_log_refresh(to->L);
+  for (tiny_generation *g = rt->draining; g; g = g->next) tiny_log_refresh(g->L);
+  tiny_ask_done(ask, true, "");
+}
+
+static void on_threshold(void *data) {
+  tiny *rt = data;
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
+  if (!ask) return;
+  ask->call = refresh_levels;
+  ask->data = rt;
+  tiny_inbox_post(rt->inbox, ask);
+}
+
 static int open_parts(tiny *rt, char *why, size_t why_size) {
   rt->log = tiny_log_open();
   tiny_state_init(&rt->state, rt->log);
@@ -122,6 +143,7 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
+  tiny_log_on_threshold(rt->log, on_threshold, rt);
   tiny_control_parts parts = {
       .state = &rt->state,
       .log = rt->log,

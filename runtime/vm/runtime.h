@@ -126,8 +126,7 @@ struct tiny_job {
 /* Returns 0, or -1 when no thread could be had (nothing is called then). */
 int tiny_job_start(tiny *runtime, tiny_job *job);
 
-/* The modules tiny.core.runtime and tiny.core.log. */
+/* The module tiny.core.runtime. */
 int luaopen_tiny_runtime(lua_State *L);
-int luaopen_tiny_log(lua_State *L);
 
 #endif
