@@ -135,6 +135,7 @@ local function ask_on_except(err, trace)
   end, server, err, trace)
   if not ok then
     log.err("on_except failed: %s", failure or driver.text_of(accepted))
+    log.err("it was asked about: %s", trace)
     runtime.fail(255)
   elseif accepted ~= true then
     log.err("%s", trace)

@@ -3,9 +3,11 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const tiny_command *const commands[] = {
     &tiny_command_run,    &tiny_command_check, &tiny_command_reload,   &tiny_command_close,
@@ -118,8 +120,15 @@ static int dispatch(char **argv) {
   return TINY_USAGE;
 }
 
+/* A file that got the number of a closed standard stream would be written what is meant for it. */
+static void fill_standard_streams(void) {
+  for (int fd = 0; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR);
+}
+
 int main(int argc, char **argv) {
   (void)argc;
+  fill_standard_streams();
   int code = dispatch(argv);
   if (fflush(stdout) == 0) return code;
   fprintf(stderr, "tiny: standard output: %s\n", strerror(errno));

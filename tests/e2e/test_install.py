@@ -16,7 +16,7 @@ class Install(unittest.TestCase):
     def setUp(self):
         self.dir = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="tiny-")))
         self.repo, self.bin = self.dir / "repo", self.dir / "bin"
-        shutil.copytree(ROOT / "tools", self.repo / "tools")
+        shutil.copytree(ROOT / ".ci", self.repo / ".ci")
         shutil.copy(ROOT / "svr.sh", self.repo)
         (self.repo / "runtime").mkdir()
         (self.repo / "runtime/tiny.h").touch()
