@@ -81,45 +81,6 @@ static int open_profile(lua_State *L) {
   return 1;
 }
 
-/* Gather the pieces that a reader function returns, as one string on top. Returns
- * false with the error on top instead. */
-static bool read_pieces(lua_State *L) {
-  luaL_Buffer pieces;
-  luaL_buffinit(L, &pieces);
-  for (;;) {
-    lua_pushvalue(L, 1);
-    if (lua_pcall(L, 0, 1, 0) != 0) return false;
-    if (lua_isnil(L, -1) || (lua_isstring(L, -1) && lua_objlen(L, -1) == 0)) break;
-    if (!lua_isstring(L, -1)) {
-      lua_pushliteral(L, "reader function must return a string");
-      return false;
-    }
-    luaL_addvalue(&pieces);
-  }
-  lua_pop(L, 1);
-  luaL_pushresult(&pieces);
-  return true;
-}
-
-/* LuaJIT's load() swallows an error raised in a hook in its reader, and leaves the VM
- * believing for ever that it is in that hook: nothing could stop it any more. */
-static int l_load(lua_State *L) {
-  if (!lua_isfunction(L, 1)) return call_original(L);
-  if (lua_isnoneornil(L, 2)) {
-    lua_settop(L, lua_gettop(L) < 2 ? 2 : lua_gettop(L));
-    lua_pushliteral(L, "=(load)");
-    lua_replace(L, 2);
-  }
-  if (read_pieces(L)) {
-    lua_replace(L, 1);
-    return call_original(L);
-  }
-  if (tiny_interrupt_stopping()) return lua_error(L);
-  lua_pushnil(L);
-  lua_insert(L, -2);
-  return 2;
-}
-
 /* Replace field 'name' of the table on top by a wrapper of it. */
 static void wrap(lua_State *L, const char *name, lua_CFunction wrapper) {
   lua_getfield(L, -1, name);
@@ -139,9 +100,6 @@ int tiny_guard_open(lua_State *L) {
   wrap(L, "off", l_jit_off);
   lua_getglobal(L, "debug");
   wrap(L, "sethook", l_sethook);
-  lua_pushvalue(L, LUA_GLOBALSINDEX);
-  wrap(L, "load", l_load);
-  wrap(L, "loadstring", l_load);
   lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
   lua_pushcfunction(L, open_profile);
   lua_setfield(L, -2, "jit.profile");

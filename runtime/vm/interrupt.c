@@ -150,6 +150,19 @@ static bool is_c_call(lua_State *L, lua_Debug *event) {
   return event->event == LUA_HOOKCALL && lua_getinfo(L, "S", event) && *event->what == 'C';
 }
 
+static int fail(lua_State *L) { return lua_error(L); }
+
+/* Raise so that the VM does not believe that it is still in the hook: no hook is called then, and a
+ * message handler that loops, or a load() whose reader was hit, could not be stopped any more.
+ * LuaJIT takes a coroutine that dies for the end of the hook. */
+static void raise_outside(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  lua_pushcfunction(co, fail);
+  lua_resume(co, 0);
+  lua_pushlightuserdata(L, (void *)&interrupted);
+  lua_error(L);
+}
+
 static void on_hook(lua_State *L, lua_Debug *event) {
   tiny_interrupt *in = here;
   if (claim_question(in)) answer_from_lua(in, L);
@@ -157,8 +170,7 @@ static void on_hook(lua_State *L, lua_Debug *event) {
     disarm(in);
   } else if (!is_c_call(L, event)) {
     note_place(in, L);
-    lua_pushlightuserdata(L, (void *)&interrupted); /* nothing that could be short of memory */
-    lua_error(L);
+    raise_outside(L);
   }
 }
 
@@ -307,7 +319,7 @@ tiny_doing tiny_interrupt_look(tiny_interrupt *in, char *text, size_t size) {
   in->ticks = 0;
   in->question = ASKED;
   pthread_kill(in->thread, SIGPROF);
-  if (wait_for_answer(in)) {
+  if (wait_for_answer(in) && in->question == ANSWERED) {
     doing = in->doing;
     tiny_report_put(&report, in->answer);
     in->question = NONE;
