@@ -343,13 +343,13 @@ typedef struct tally {
   char deepest[64];
 } tally;
 
-static void count_sample(void *data, lua_State *running, int samples, int state) {
+static void count_sample(void *data, lua_State *thread, int samples, int state) {
   tally *t = data;
   lua_Debug frame;
   (void)state;
   t->calls++;
   t->samples += samples;
-  if (lua_getstack(running, 0, &frame) && lua_getinfo(running, "Sn", &frame) && frame.name)
+  if (lua_getstack(thread, 0, &frame) && lua_getinfo(thread, "Sn", &frame) && frame.name)
     strncpy(t->deepest, frame.name, sizeof t->deepest - 1);
 }
 
