@@ -101,7 +101,7 @@ static void show(const json_t *info) {
 static int print(const json_t *info, bool json) {
   const char *state = text(info, "state");
   if (json) {
-    json_dumpf(info, stdout, 0);
+    json_dumpf(info, stdout, JSON_REAL_PRECISION(15));
     putchar('\n');
   } else
     show(info);

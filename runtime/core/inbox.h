@@ -19,14 +19,14 @@ typedef enum tiny_ask_kind {
 typedef struct tiny_ask tiny_ask;
 struct tiny_ask {
   tiny_ask_kind kind;
-  char *text;                  /* owned by the ask, freed with it; NULL where not needed */
+  char *text; /* owned by the ask, freed with it; NULL where not needed */
   double seconds;
   int code;
   void (*call)(tiny_ask *ask); /* for TINY_ASK_CALL */
   /* Told the outcome once, on the loop thread; 'text' lives during the call. NULL: nobody waits. */
   void (*answer)(tiny_ask *ask, bool ok, const char *text);
-  void *data;                  /* the asker's own */
-  tiny_ask *next;              /* the inbox's own */
+  void *data;     /* the asker's own */
+  tiny_ask *next; /* the inbox's own */
 };
 
 /* Returns a zeroed ask of that kind, or NULL. tiny_ask_done() frees it. */

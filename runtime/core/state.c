@@ -201,8 +201,8 @@ json_t *tiny_state_info(tiny_state *state) {
   if (!info) return NULL;
   pthread_mutex_lock(&state->lock);
   add_identity(state, info, now);
-  add_history(state, info);
   add_hang(state, info, now);
+  add_history(state, info);
   json_object_set_new(info, "app", state->app ? json_deep_copy(state->app) : json_object());
   pthread_mutex_unlock(&state->lock);
   add_counts(state, info, now);

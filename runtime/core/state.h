@@ -29,7 +29,7 @@ struct tiny_state {
   _Atomic uint64_t generations_alive; /* loading, running and draining ones */
   _Atomic uint64_t threads_lost;      /* helper threads stuck in C */
   _Atomic uint64_t timers, tasks, connections;
-  _Atomic uint64_t lua_heap;          /* bytes, of the generation in force */
+  _Atomic uint64_t lua_heap; /* bytes, of the generation in force */
 
   /* The heartbeat. 'busy_since' is CLOCK_MONOTONIC ns of the start of the loop's
    * present turn, 0 while it waits for events; 'run_sign' the last sign of life
@@ -42,10 +42,10 @@ struct tiny_state {
   char *last_error, *last_trace, *last_summary, *last_reload_result;
   time_t last_error_time, last_summary_time, last_reload_time; /* 0: never */
   time_t start_time;
-  uint64_t start_ns;    /* the same by CLOCK_MONOTONIC */
-  char *hung_stack;     /* NULL unless hung */
-  uint64_t hung_since;  /* CLOCK_MONOTONIC ns, 0 unless hung */
-  json_t *app;          /* gauges and counters of the server's own */
+  uint64_t start_ns;   /* the same by CLOCK_MONOTONIC */
+  char *hung_stack;    /* NULL unless hung */
+  uint64_t hung_since; /* CLOCK_MONOTONIC ns, 0 unless hung */
+  json_t *app;         /* gauges and counters of the server's own */
 };
 
 void tiny_state_init(tiny_state *state, tiny_log *log);

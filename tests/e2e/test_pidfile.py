@@ -42,16 +42,6 @@ class Files(ServerCase):
         self.assert_closed(server, 1)
         self.assertIn("nowhere", server.output())
 
-    def test_a_run_dir_too_long_for_a_socket_refuses_the_start(self):
-        project = self.project()
-        deep = project.dir / ("d" * 100)
-        deep.mkdir()
-        project.conf({"svr.run_dir": str(deep)})
-        server = self.launch(project)
-        self.assertEqual(server.exit_code(), 1)
-        self.assertIn("d" * 100, server.output())
-        self.assertEqual(list(deep.iterdir()), [])
-
 
 class SecondServer(ServerCase):
     def test_a_second_start_names_the_pid_of_the_first(self):

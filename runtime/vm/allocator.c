@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * allocator.c -- counting a VM's bytes, and pressing its collector. */
+#include "allocator.h"
+
+enum { SPARE = 256 * 1024 }; /* for the call of the collector, and for what finalizers do */
+
+/* From which share of the limit on (in 1/16) the collector gets which settings; back again a
+ * sixteenth below. A step multiplier of 0 makes each step a whole cycle. */
+static const struct pressure {
+  size_t from;
+  int pause, stepmul;
+} pressures[] = {{0, 200, 200}, {6, 130, 400}, {10, 110, 800}, {13, 102, 0}, {17, 0, 0}};
+
+static void press(tiny_allocator *a, int pressure, int kick) {
+  a->pressure = pressure;
+  lua_gc(a->L, LUA_GCSETPAUSE, pressures[pressure].pause);
+  lua_gc(a->L, LUA_GCSETSTEPMUL, pressures[pressure].stepmul);
+  if (kick) lua_gc(a->L, LUA_GCRESTART, 0); /* the next check begins a cycle */
+}
+
+/* None of these collector calls allocates or collects, so they are safe in the allocator. */
+static void adjust(tiny_allocator *a) {
+  size_t sixteenth = a->limit / 16;
+  if (a->used >= pressures[a->pressure + 1].from * sixteenth) press(a, a->pressure + 1, 1);
+  else if (a->pressure && a->used + sixteenth < pressures[a->pressure].from * sixteenth)
+    press(a, a->pressure - 1, 0);
+}
+
+static void *allocate(void *data, void *block, size_t old_size, size_t new_size) {
+  tiny_allocator *a = data;
+  if (new_size > old_size && a->used + (new_size - old_size) > a->limit) return NULL;
+  void *result = a->inner(a->inner_data, block, old_size, new_size);
+  if (!result && new_size > 0) return NULL;
+  a->used += new_size - old_size;
+  adjust(a);
+  return result;
+}
+
+int tiny_allocator_limit(tiny_allocator *a, lua_State *L, size_t limit) {
+  size_t used = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
+  if (used > limit / 2) return -1;
+  *a = (tiny_allocator){.L = L, .used = used, .limit = limit};
+  a->inner = lua_getallocf(L, &a->inner_data);
+  lua_setallocf(L, allocate, a);
+  return 0;
+}
+
+static int collect(lua_State *L) { return lua_gc(L, LUA_GCCOLLECT, 0); }
+
+void tiny_allocator_recover(tiny_allocator *a, lua_State *L) {
+  a->limit += SPARE;
+  if (lua_cpcall(L, collect, NULL) != 0) lua_pop(L, 1); /* a finalizer raised */
+  a->limit -= SPARE;
+}

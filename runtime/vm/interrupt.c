@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT
+ * interrupt.c -- stretches of Lua, and what the signal handler does to the one that runs.
+ *
+ * All that touches a VM happens on its own thread: in attend(), which is the signal
+ * handler, in on_hook() and in on_profile(), both called by LuaJIT at a safe place.
+ * Other threads set flags and send SIGPROF; while there is something to do the handler
+ * comes back by a timer of the thread's own. */
+#include "interrupt.h"
+#include "backtrace.h"
+#include "guard.h"
+#include "sigprof.h"
+#include "trace.h"
+
+#include <lauxlib.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MS ((uint64_t)1000000)
+#define AGAIN_NS (5 * MS) /* how soon the handler comes back while it waits for Lua */
+
+enum {
+  TEXT_SIZE = 8192,
+  PATIENCE = 5,        /* ticks without an answer from Lua: it must be in C */
+  LOOK_MS = 200,       /* the longest wait for an answer */
+  GUESS_MS = 50,
+  HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
+};
+
+/* A question travels NONE -> ASKED (asker) -> WRITING -> ANSWERED (loop thread) -> NONE (asker). */
+enum { NONE, ASKED, WRITING, ANSWERED };
+
+struct tiny_interrupt {
+  pthread_t thread;
+  timer_t timer;
+
+  /* Of the loop thread and its signal handler. */
+  tiny_stretch *_Atomic stretch; /* innermost, or NULL */
+  _Atomic uint64_t tick_ns;      /* when the timer fires, or 0 */
+  lua_State *_Atomic armed;      /* whose hook is ours now, or NULL */
+  lua_State *held;
+  uint64_t slice_ns;
+  bool raised;                   /* since the outermost stretch began */
+  lua_Hook user_hook;            /* what the armed VM had */
+  int user_mask, user_count;
+  char trace[TEXT_SIZE];
+
+  _Atomic int stop; /* tiny_stop */
+
+  pthread_mutex_t ask_lock; /* one asker at a time */
+  _Atomic int question;     /* NONE to ANSWERED */
+  _Atomic int ticks;        /* since it was asked */
+  sem_t answered;
+  tiny_doing doing;         /* the answer and its text; the loop thread's while WRITING */
+  char answer[TEXT_SIZE];
+  char *guess;              /* shared memory of TEXT_SIZE */
+
+  _Atomic uint64_t sample_ns;
+  pthread_mutex_t sample_lock; /* guards the next two; held during calls of 'sample' */
+  tiny_sample_fn sample;
+  void *sample_data;
+};
+
+static const char interrupted; /* its address is the error */
+static _Thread_local tiny_interrupt *here __attribute__((tls_model("initial-exec")));
+
+const char *tiny_stop_text(tiny_stop stop) {
+  static const char *const texts[] = {
+      "not stopped", "stopped: hung", "stopped: closing",
+      "stopped: ran longer than svr.watchdog.slice", "stopped: ran longer than its limit"};
+  return texts[stop];
+}
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* -- answering -- */
+
+static bool claim_question(tiny_interrupt *in) {
+  int asked = ASKED;
+  return atomic_compare_exchange_strong(&in->question, &asked, WRITING);
+}
+
+static void answer(tiny_interrupt *in, tiny_doing doing) {
+  in->doing = doing;
+  atomic_store(&in->question, ANSWERED);
+  sem_post(&in->answered);
+}
+
+/* The stack of 'L', which runs, and of those that resumed it as far as they are known. */
+static void put_stacks(tiny_report *report, tiny_interrupt *in, lua_State *L) {
+  tiny_trace_put(report, L);
+  for (tiny_stretch *s = in->stretch; s; s = s->outer) {
+    if (s->running == L) continue;
+    tiny_report_put(report, "  resumed by\n");
+    tiny_trace_put(report, s->running);
+  }
+}
+
+static void answer_from_lua(tiny_interrupt *in, lua_State *L) {
+  tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
+  put_stacks(&report, in, L);
+  answer(in, TINY_DOING_LUA);
+}
+
+static void answer_from_c(tiny_interrupt *in, lua_State *L, const void *context) {
+  tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
+  tiny_report_put(&report, "  in C:\n");
+  tiny_backtrace_put(&report, context);
+  if (tiny_trace_guess(L, in->guess, TEXT_SIZE, GUESS_MS)) {
+    tiny_report_put(&report, "  called from about:\n");
+    tiny_report_put(&report, in->guess);
+  }
+  answer(in, TINY_DOING_C);
+}
+
+static void answer_idle(tiny_interrupt *in) {
+  in->answer[0] = 0;
+  answer(in, TINY_DOING_NOTHING);
+}
+
+/* -- in Lua's safe places -- */
+
+static void disarm(tiny_interrupt *in) {
+  lua_State *L = in->armed;
+  in->armed = NULL;
+  lua_sethook(L, in->user_hook, in->user_mask, in->user_count);
+}
+
+static void note_place(tiny_interrupt *in, lua_State *L) {
+  if (in->raised) return;
+  in->raised = true;
+  tiny_report report = tiny_report_begin(in->trace, TEXT_SIZE);
+  put_stacks(&report, in, L);
+}
+
+/* Message handlers in C, such as debug.traceback, are let through: an error in them would
+ * replace the traceback. What else is in C returns to Lua, or is called from it. */
+static bool is_c_call(lua_State *L, lua_Debug *event) {
+  return event->event == LUA_HOOKCALL && lua_getinfo(L, "S", event) && *event->what == 'C';
+}
+
+static int fail(lua_State *L) { return lua_error(L); }
+
+/* Raise so that the VM does not believe that it is still in the hook: no hook is called then, and a
+ * message handler that loops, or a load() whose reader was hit, could not be stopped any more.
+ * LuaJIT takes a coroutine that dies for the end of the hook. */
+static void raise_outside(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  lua_pushcfunction(co, fail);
+  lua_resume(co, 0);
+  lua_pushlightuserdata(L, (void *)&interrupted);
+  lua_error(L);
+}
+
+static void on_hook(lua_State *L, lua_Debug *event) {
+  tiny_interrupt *in = here;
+  if (claim_question(in)) answer_from_lua(in, L);
+  if (in->stop == TINY_STOP_NONE) {
+    disarm(in);
+  } else if (!is_c_call(L, event)) {
+    note_place(in, L);
+    raise_outside(L);
+  }
+}
+
+static void on_profile(void *data, lua_State *L, int samples, int state) {
+  tiny_interrupt *in = data;
+  if (claim_question(in)) answer_from_lua(in, L);
+  if (in->sample_ns && pthread_mutex_trylock(&in->sample_lock) == 0) {
+    if (in->sample) in->sample(in->sample_data, L, samples, state);
+    pthread_mutex_unlock(&in->sample_lock);
+  }
+}
+
+/* -- in the signal handler -- */
+
+static void arm(tiny_interrupt *in, lua_State *L) {
+  if (in->armed && in->armed != L) disarm(in);
+  if (lua_gethook(L) != on_hook) {
+    in->user_hook = lua_gethook(L);
+    in->user_mask = lua_gethookmask(L);
+    in->user_count = lua_gethookcount(L);
+  }
+  in->armed = L;
+  lua_sethook(L, on_hook, HOOKS, 1);
+}
+
+static void check_limits(tiny_interrupt *in, uint64_t now) {
+  for (tiny_stretch *s = in->stretch; s; s = s->outer) {
+    int none = TINY_STOP_NONE;
+    if (s->due_ns && now >= s->due_ns)
+      atomic_compare_exchange_strong(&in->stop, &none, (int)s->due_stop);
+  }
+}
+
+static void attend_stretch(tiny_interrupt *in, tiny_stretch *stretch, const void *context) {
+  bool stop = in->stop != TINY_STOP_NONE, asked = in->question == ASKED;
+  bool held = stretch->L == in->held;
+  if (stop || (asked && !held)) arm(in, stretch->L);
+  if (held && (stop || asked || in->sample_ns)) tiny_sigprof_trigger();
+  if (asked && in->ticks++ >= PATIENCE && claim_question(in))
+    answer_from_c(in, stretch->running, context);
+}
+
+static uint64_t next_tick(tiny_interrupt *in, uint64_t now) {
+  if (in->stretch && (in->stop != TINY_STOP_NONE || in->question == ASKED)) return now + AGAIN_NS;
+  uint64_t next = in->sample_ns ? now + in->sample_ns : 0;
+  for (tiny_stretch *s = in->stretch; s; s = s->outer)
+    if (s->due_ns && (!next || s->due_ns < next)) next = s->due_ns;
+  return next;
+}
+
+static void set_tick(tiny_interrupt *in, uint64_t at_ns) {
+  if (!at_ns && !in->tick_ns) return;
+  struct itimerspec at = {.it_value = {(time_t)(at_ns / 1000000000u), (long)(at_ns % 1000000000u)}};
+  in->tick_ns = at_ns;
+  timer_settime(in->timer, TIMER_ABSTIME, &at, NULL);
+}
+
+static void attend(void *data, const void *context) {
+  tiny_interrupt *in = data;
+  tiny_stretch *stretch = in->stretch;
+  uint64_t now = now_ns();
+  if (!stretch) {
+    if (claim_question(in)) answer_idle(in);
+  } else {
+    check_limits(in, now);
+    attend_stretch(in, stretch, context);
+  }
+  set_tick(in, next_tick(in, now));
+}
+
+/* -- stretches -- */
+
+void tiny_interrupt_enter(tiny_interrupt *in, tiny_stretch *stretch, lua_State *L,
+                          lua_State *running, uint64_t limit_ns) {
+  uint64_t limit = limit_ns ? limit_ns : in->slice_ns;
+  stretch->L = L;
+  stretch->running = running;
+  stretch->due_ns = limit ? now_ns() + limit : 0;
+  stretch->due_stop = limit_ns ? TINY_STOP_LIMIT : TINY_STOP_SLICE;
+  stretch->outer = atomic_load_explicit(&in->stretch, memory_order_relaxed);
+  atomic_store_explicit(&in->stretch, stretch, memory_order_release);
+
+  /* The handler alone sets the timer, so let it. From here on it sees this stretch. */
+  atomic_signal_fence(memory_order_seq_cst);
+  uint64_t tick = atomic_load_explicit(&in->tick_ns, memory_order_relaxed);
+  bool sooner = stretch->due_ns && (!tick || tick > stretch->due_ns);
+  if (sooner || atomic_load_explicit(&in->stop, memory_order_relaxed) != TINY_STOP_NONE)
+    pthread_kill(in->thread, SIGPROF);
+}
+
+/* The outermost stretch is over, and something happened in it. */
+static tiny_stop settle(tiny_interrupt *in) {
+  if (in->armed) disarm(in);
+  int stop = in->stop;
+  bool own = stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT;
+  if (in->raised || own) atomic_compare_exchange_strong(&in->stop, &stop, TINY_STOP_NONE);
+  bool raised = in->raised;
+  in->raised = false;
+  return raised ? (tiny_stop)stop : TINY_STOP_NONE;
+}
+
+tiny_stop tiny_interrupt_leave(tiny_interrupt *in, tiny_stretch *stretch) {
+  atomic_store_explicit(&in->stretch, stretch->outer, memory_order_release);
+  atomic_signal_fence(memory_order_seq_cst); /* the handler arms no more: now look */
+  if (stretch->outer) return in->raised ? (tiny_stop)in->stop : TINY_STOP_NONE;
+  if (!atomic_load_explicit(&in->armed, memory_order_relaxed) &&
+      atomic_load_explicit(&in->stop, memory_order_relaxed) == TINY_STOP_NONE)
+    return TINY_STOP_NONE;
+  return settle(in);
+}
+
+const char *tiny_interrupt_trace(const tiny_interrupt *in) { return in->trace; }
+
+void tiny_interrupt_slice(tiny_interrupt *in, uint64_t slice_ns) { in->slice_ns = slice_ns; }
+
+void tiny_interrupt_forgive(tiny_interrupt *in) { in->stop = TINY_STOP_NONE; }
+
+bool tiny_interrupt_stopping(void) {
+  return here && here->armed && here->stop != TINY_STOP_NONE;
+}
+
+/* -- for other threads -- */
+
+void tiny_interrupt_stop(tiny_interrupt *in, tiny_stop stop) {
+  in->stop = (int)stop;
+  pthread_kill(in->thread, SIGPROF);
+}
+
+static bool wait_for_answer(tiny_interrupt *in) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += LOOK_MS * 1000000L;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  int asked = ASKED;
+  if (sem_clockwait(&in->answered, CLOCK_MONOTONIC, &until) == 0) return true;
+  if (atomic_compare_exchange_strong(&in->question, &asked, NONE)) return false;
+  while (sem_wait(&in->answered) != 0) {} /* it is being written */
+  return true;
+}
+
+tiny_doing tiny_interrupt_look(tiny_interrupt *in, char *text, size_t size) {
+  tiny_doing doing = TINY_DOING_UNKNOWN;
+  tiny_report report = tiny_report_begin(text, size);
+  pthread_mutex_lock(&in->ask_lock);
+  in->ticks = 0;
+  in->question = ASKED;
+  pthread_kill(in->thread, SIGPROF);
+  if (wait_for_answer(in) && in->question == ANSWERED) {
+    doing = in->doing;
+    tiny_report_put(&report, in->answer);
+    in->question = NONE;
+  }
+  pthread_mutex_unlock(&in->ask_lock);
+  return doing;
+}
+
+void tiny_interrupt_sample(tiny_interrupt *in, tiny_sample_fn fn, void *data, uint64_t span_ns) {
+  pthread_mutex_lock(&in->sample_lock);
+  in->sample = fn;
+  in->sample_data = data;
+  in->sample_ns = fn ? span_ns : 0;
+  pthread_mutex_unlock(&in->sample_lock);
+  pthread_kill(in->thread, SIGPROF);
+}
+
+/* -- holding -- */
+
+void tiny_interrupt_let_go(tiny_interrupt *in, lua_State *L) {
+  if (in->held != L) return;
+  in->held = NULL;
+  tiny_sigprof_stop(L);
+  tiny_guard_jit(L, TINY_JIT_OFF);
+}
+
+bool tiny_interrupt_hold(tiny_interrupt *in, lua_State *L) {
+  if (in->held) tiny_interrupt_let_go(in, in->held);
+  if (!tiny_sigprof_start(L, on_profile, in)) return false;
+  in->held = L;
+  tiny_guard_jit(L, TINY_JIT_ON);
+  return true;
+}
+
+static int open_timer(tiny_interrupt *in) {
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+  event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+  return timer_create(CLOCK_MONOTONIC, &event, &in->timer);
+}
+
+static int open_parts(tiny_interrupt *in) {
+  in->guess = mmap(NULL, TEXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (in->guess == MAP_FAILED) return -1;
+  if (open_timer(in) != 0) {
+    munmap(in->guess, TEXT_SIZE);
+    return -1;
+  }
+  if (tiny_sigprof_open(attend, in) != 0) {
+    timer_delete(in->timer);
+    munmap(in->guess, TEXT_SIZE);
+    return -1;
+  }
+  return 0;
+}
+
+tiny_interrupt *tiny_interrupt_open(void) {
+  tiny_interrupt *in = calloc(1, sizeof *in);
+  if (!in) return NULL;
+  in->thread = pthread_self();
+  tiny_backtrace_prime();
+  if (open_parts(in) != 0) {
+    free(in);
+    return NULL;
+  }
+  sem_init(&in->answered, 0, 0);
+  pthread_mutex_init(&in->ask_lock, NULL);
+  pthread_mutex_init(&in->sample_lock, NULL);
+  here = in;
+  return in;
+}
+
+void tiny_interrupt_close(tiny_interrupt *in) {
+  if (!in) return;
+  here = NULL;
+  timer_delete(in->timer);
+  tiny_sigprof_close();
+  munmap(in->guess, TEXT_SIZE);
+  sem_destroy(&in->answered);
+  pthread_mutex_destroy(&in->ask_lock);
+  pthread_mutex_destroy(&in->sample_lock);
+  free(in);
+}
