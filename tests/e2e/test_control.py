@@ -49,7 +49,8 @@ class Eval(ServerCase):
         code, text = server.project.said("eval", "--timeout", "0.2", 'self:info("ran")')
         self.assertEqual(code, 1)
         self.assertRegex(text, r"\Abusy: Lua has been running for \d+\.\d s\n\Z")
-        server.close()
+        server.project.said("close")
+        self.assertEqual(server.exit_code(), 252)
         self.assertEqual(server.lines("ran"), [])
 
     def test_options_and_code_are_told_apart(self):
