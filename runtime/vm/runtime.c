@@ -65,7 +65,6 @@ void tiny_close(tiny *rt, double delay, int code) {
 /* Closing was forced, on the control thread: the loop may be anywhere. */
 static void end_process(void *data, int code) {
   tiny *rt = data;
-  tiny_err(rt->log, "closing took too long: ended by force");
   tiny_log_flush(rt->log, LOG_FLUSH_MS);
   if (rt->exits) _exit(code);
 }
@@ -208,6 +207,7 @@ int tiny_run(tiny *rt) {
   while (!rt->finished) turn(rt);
   take_down(rt);
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
+  tiny_log_flush(rt->log, LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, false);
   rt->control = NULL;
   tiny_pidfile_unlock(rt->pidfile);
