@@ -2,7 +2,6 @@
  * report.c -- text for signal handlers. */
 #include "report.h"
 
-
 tiny_report tiny_report_begin(char *text, size_t size) {
   text[0] = 0;
   return (tiny_report){text, size, 0};

@@ -27,12 +27,15 @@ static uint64_t credit(const tiny_watchdog *dog, const tiny_sight *sight, uint64
   return age;
 }
 
-static void observe(const tiny_watchdog *dog, tiny_life *life, const tiny_sight *sight, uint64_t sign) {
+static void observe(const tiny_watchdog *dog, tiny_life *life, const tiny_sight *sight,
+                    uint64_t sign) {
   uint64_t since = sign > dog->last.now ? sign : dog->last.now;
   if (life->sign != sign) life->charged = 0;
   life->sign = sign;
-  if (!sign || sight->excused) life->charged = 0;
-  else if (sight->now > since) life->charged += credit(dog, sight, sight->now - since);
+  if (!sign || sight->excused)
+    life->charged = 0;
+  else if (sight->now > since)
+    life->charged += credit(dog, sight, sight->now - since);
 }
 
 static uint64_t patience(const tiny_watchdog *dog, const tiny_life *life) {

@@ -21,7 +21,8 @@ static void press(tiny_allocator *a, int pressure, int kick) {
 /* None of these collector calls allocates or collects, so they are safe in the allocator. */
 static void adjust(tiny_allocator *a) {
   size_t sixteenth = a->limit / 16;
-  if (a->used >= pressures[a->pressure + 1].from * sixteenth) press(a, a->pressure + 1, 1);
+  if (a->used >= pressures[a->pressure + 1].from * sixteenth)
+    press(a, a->pressure + 1, 1);
   else if (a->pressure && a->used + sixteenth < pressures[a->pressure].from * sixteenth)
     press(a, a->pressure - 1, 0);
 }

@@ -65,9 +65,7 @@ static int l_jit_on(lua_State *L) { return wish_jit(L, true); }
 static int l_jit_off(lua_State *L) { return wish_jit(L, false); }
 
 /* While Lua is being stopped the hook is not the script's to change. */
-static int l_sethook(lua_State *L) {
-  return tiny_interrupt_stopping() ? 0 : call_original(L);
-}
+static int l_sethook(lua_State *L) { return tiny_interrupt_stopping() ? 0 : call_original(L); }
 
 static int l_profile(lua_State *L) {
   return luaL_error(L, "LuaJIT's profiler belongs to the runtime: use 'tiny profile'");

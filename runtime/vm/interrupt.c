@@ -23,13 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MS ((uint64_t)1000000)
+#define MS       ((uint64_t)1000000)
 #define AGAIN_NS (5 * MS) /* how soon the handler comes back while it waits for Lua */
 
 enum {
   TEXT_SIZE = 8192,
-  PATIENCE = 5,        /* ticks without an answer from Lua: it must be in C */
-  LOOK_MS = 200,       /* the longest wait for an answer */
+  PATIENCE = 5,  /* ticks without an answer from Lua: it must be in C */
+  LOOK_MS = 200, /* the longest wait for an answer */
   GUESS_MS = 50,
   HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
 };
@@ -47,8 +47,8 @@ struct tiny_interrupt {
   lua_State *_Atomic armed;      /* whose hook is ours now, or NULL */
   lua_State *held;
   uint64_t slice_ns;
-  bool raised;                   /* since the outermost stretch began */
-  lua_Hook user_hook;            /* what the armed VM had */
+  bool raised;        /* since the outermost stretch began */
+  lua_Hook user_hook; /* what the armed VM had */
   int user_mask, user_count;
   char trace[TEXT_SIZE];
 
@@ -58,9 +58,9 @@ struct tiny_interrupt {
   _Atomic int question;     /* NONE to ANSWERED */
   _Atomic int ticks;        /* since it was asked */
   sem_t answered;
-  tiny_doing doing;         /* the answer and its text; the loop thread's while WRITING */
+  tiny_doing doing; /* the answer and its text; the loop thread's while WRITING */
   char answer[TEXT_SIZE];
-  char *guess;              /* shared memory of TEXT_SIZE */
+  char *guess; /* shared memory of TEXT_SIZE */
 
   _Atomic uint64_t sample_ns;
   pthread_mutex_t sample_lock; /* guards the next two; held during calls of 'sample' */
@@ -72,9 +72,9 @@ static const char interrupted; /* its address is the error */
 static _Thread_local tiny_interrupt *here __attribute__((tls_model("initial-exec")));
 
 const char *tiny_stop_text(tiny_stop stop) {
-  static const char *const texts[] = {
-      "not stopped", "stopped: hung", "stopped: closing",
-      "stopped: ran longer than svr.watchdog.slice", "stopped: ran longer than its limit"};
+  static const char *const texts[] = {"not stopped", "stopped: hung", "stopped: closing",
+                                      "stopped: ran longer than svr.watchdog.slice",
+                                      "stopped: ran longer than its limit"};
   return texts[stop];
 }
 
@@ -288,9 +288,7 @@ void tiny_interrupt_slice(tiny_interrupt *in, uint64_t slice_ns) { in->slice_ns 
 
 void tiny_interrupt_forgive(tiny_interrupt *in) { in->stop = TINY_STOP_NONE; }
 
-bool tiny_interrupt_stopping(void) {
-  return here && here->armed && here->stop != TINY_STOP_NONE;
-}
+bool tiny_interrupt_stopping(void) { return here && here->armed && here->stop != TINY_STOP_NONE; }
 
 /* -- for other threads -- */
 

@@ -32,9 +32,9 @@ const char *tiny_stop_text(tiny_stop stop);
 /* One stretch of Lua: from C entering a VM until control is back. Lives on the C stack
  * of who enters; its fields are private. */
 typedef struct tiny_stretch {
-  lua_State *L;                /* main thread of the VM */
-  lua_State *running;          /* the thread that was called or resumed */
-  uint64_t due_ns;             /* CLOCK_MONOTONIC; 0: no limit */
+  lua_State *L;       /* main thread of the VM */
+  lua_State *running; /* the thread that was called or resumed */
+  uint64_t due_ns;    /* CLOCK_MONOTONIC; 0: no limit */
   tiny_stop due_stop;
   struct tiny_stretch *outer;
 } tiny_stretch;
@@ -82,8 +82,8 @@ bool tiny_interrupt_stopping(void);
 typedef enum tiny_doing {
   TINY_DOING_NOTHING, /* no Lua is being run */
   TINY_DOING_LUA,
-  TINY_DOING_C,       /* a C function that Lua called, a finalizer or a script's hook */
-  TINY_DOING_UNKNOWN  /* no answer: the thread is not scheduled, or does not return from the kernel */
+  TINY_DOING_C,      /* a C function that Lua called, a finalizer or a script's hook */
+  TINY_DOING_UNKNOWN /* no answer: the thread is not scheduled, or does not return from the kernel */
 } tiny_doing;
 
 /* Say what the loop thread does now: the Lua stack into 'text', innermost first, or the C stack and

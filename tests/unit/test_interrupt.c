@@ -73,12 +73,13 @@ static tiny_stop run(const char *code) { return run_in(L, code, 0); }
 
 /* A VM is sound when it still computes, compiles, collects and catches. */
 static void check_sound(void) {
-  ck_assert_int_eq(run("local s = 0 for i = 1, 1e6 do s = s + i % 7 end assert(s == 2999998)\n"
-                       "local t = {} for i = 1, 1e4 do t[i] = {tostring(i)} end\n"
-                       "assert(#t == 1e4 and t[77][1] == '77') t = nil collectgarbage()\n"
-                       "assert(not pcall(error, 'x'))\n"
-                       "local co = coroutine.wrap(function() coroutine.yield(3) end) assert(co() == 3)"),
-                   TINY_STOP_NONE);
+  ck_assert_int_eq(
+      run("local s = 0 for i = 1, 1e6 do s = s + i % 7 end assert(s == 2999998)\n"
+          "local t = {} for i = 1, 1e4 do t[i] = {tostring(i)} end\n"
+          "assert(#t == 1e4 and t[77][1] == '77') t = nil collectgarbage()\n"
+          "assert(not pcall(error, 'x'))\n"
+          "local co = coroutine.wrap(function() coroutine.yield(3) end) assert(co() == 3)"),
+      TINY_STOP_NONE);
 }
 
 static void pause_ms(unsigned ms) {
@@ -111,20 +112,29 @@ static const char *const hangs[] = {
     "local function spin() local t = {} for i = 1, math.huge do t[i % 100] = i end end spin()",
     "local function spin() while true do pcall(error, 'no') end end spin()",
     "local function spin() while true do pcall(function() while true do end end) end end spin()",
-    "local function spin() while true do xpcall(function() while true do end end, debug.traceback) end end spin()",
-    "local function spin() while true do xpcall(function() while true do end end, function() while true do end end) "
+    "local function spin() while true do xpcall(function() while true do end end, debug.traceback) "
     "end end spin()",
-    "local function spin() while true do coroutine.resume(coroutine.create(function() while true do end end)) end end "
+    "local function spin() while true do xpcall(function() while true do end end, function() while "
+    "true do end end) "
+    "end end spin()",
+    "local function spin() while true do coroutine.resume(coroutine.create(function() while true "
+    "do end end)) end end "
     "spin()",
-    "local function spin() while true do pcall(coroutine.wrap(function() while true do coroutine.yield() end end)) end "
+    "local function spin() while true do pcall(coroutine.wrap(function() while true do "
+    "coroutine.yield() end end)) end "
     "end spin()",
-    "local m = setmetatable({}, {__index = function() while true do end end}) local function spin() return m.x + 1 end "
+    "local m = setmetatable({}, {__index = function() while true do end end}) local function "
+    "spin() return m.x + 1 end "
     "spin()",
-    "local m = setmetatable({}, {__lt = function() while true do end end}) local function spin() while m < m do end end "
+    "local m = setmetatable({}, {__lt = function() while true do end end}) local function spin() "
+    "while m < m do end end "
     "spin()",
-    "local function spin() while true do ('x'):gsub('x', function() while true do end end) end end spin()",
-    "local function spin() while true do table.sort({3, 2, 1}, function() while true do end end) end end spin()",
-    "local function spin() while true do local t = {} for i = 1, 100 do t[i] = {i} end end end spin()",
+    "local function spin() while true do ('x'):gsub('x', function() while true do end end) end end "
+    "spin()",
+    "local function spin() while true do table.sort({3, 2, 1}, function() while true do end end) "
+    "end end spin()",
+    "local function spin() while true do local t = {} for i = 1, 100 do t[i] = {i} end end end "
+    "spin()",
     "local function spin() while true do load(function() while true do end end) end end spin()",
     "local function spin() while true do load(function() return nil end) end end spin()",
     "local function spin() while true do debug.sethook() end end spin()",
@@ -133,16 +143,22 @@ static const char *const hangs[] = {
     "local function spin() jit.off(true, true) while true do end end spin()",
     "local function spin() return spin() end spin()",
     "local function spin(n) if n > 0 then spin(n - 1) end end while true do spin(100) end",
-    "local function spin() for a in ('x'):rep(1e3):gmatch('.') do local b = a end end while true do spin() end",
-    "local function spin() local ffi = require 'ffi' local a = ffi.new('int[8]') while true do for i = 0, 7 do a[i] = i "
+    "local function spin() for a in ('x'):rep(1e3):gmatch('.') do local b = a end end while true "
+    "do spin() end",
+    "local function spin() local ffi = require 'ffi' local a = ffi.new('int[8]') while true do for "
+    "i = 0, 7 do a[i] = i "
     "end end end spin()",
-    "local function spin() local ffi = require 'ffi' ffi.cdef 'int abs(int)' while true do ffi.C.abs(-1) end end spin()",
-    "local function spin() local ffi = require 'ffi' while true do pcall(ffi.cast('void (*)()', function() while true "
+    "local function spin() local ffi = require 'ffi' ffi.cdef 'int abs(int)' while true do "
+    "ffi.C.abs(-1) end end spin()",
+    "local function spin() local ffi = require 'ffi' while true do pcall(ffi.cast('void (*)()', "
+    "function() while true "
     "do end end)) end end spin()",
-    "goto again ::again:: local function spin() while true do require('string').format('%d', 1) end end spin()",
+    "goto again ::again:: local function spin() while true do require('string').format('%d', 1) "
+    "end end spin()",
     "local function spin() while true do loadstring('local x = 1')() end end spin()",
     "local function spin() for i = 1, math.huge do string.rep('x', 1e6) end end spin()",
-    "local function spin() while true do local s = '' for i = 1, 100 do s = s .. i end end end spin()",
+    "local function spin() while true do local s = '' for i = 1, 100 do s = s .. i end end end "
+    "spin()",
 };
 enum { HANGS = sizeof hangs / sizeof *hangs };
 
@@ -216,9 +232,11 @@ START_TEST(slices_end_runaways_only) {
   if (!SIGNALS) return;
   tiny_interrupt_slice(in, 30 * MS);
   for (int i = 0; i < 10; i++) {
-    ck_assert_int_eq(run("while true do pcall(function() while true do end end) end"), TINY_STOP_SLICE);
+    ck_assert_int_eq(run("while true do pcall(function() while true do end end) end"),
+                     TINY_STOP_SLICE);
     check_trace("slice");
-    for (int k = 0; k < 20; k++) ck_assert_int_eq(run("local s = 0 for i = 1, 1e5 do s = s + i end"), TINY_STOP_NONE);
+    for (int k = 0; k < 20; k++)
+      ck_assert_int_eq(run("local s = 0 for i = 1, 1e5 do s = s + i end"), TINY_STOP_NONE);
   }
   tiny_interrupt_slice(in, 0);
   check_sound();
@@ -241,7 +259,8 @@ START_TEST(a_stretch_may_have_a_limit_of_its_own) {
   if (!SIGNALS) return;
   ck_assert_int_eq(run_in(L, "while true do tostring(1) end", 20 * MS), TINY_STOP_LIMIT);
   tiny_interrupt_slice(in, 5 * MS);
-  ck_assert_int_eq(run_in(L, "local t = os.clock() while os.clock() < t + 0.02 do end", 2000 * MS), TINY_STOP_NONE);
+  ck_assert_int_eq(run_in(L, "local t = os.clock() while os.clock() < t + 0.02 do end", 2000 * MS),
+                   TINY_STOP_NONE);
 }
 END_TEST
 
@@ -286,8 +305,9 @@ START_TEST(a_look_shows_the_very_line_and_does_no_harm) {
   if (!SIGNALS) return;
   view v = look_at(L, nested, true);
   ck_assert_int_eq(v.doing, TINY_DOING_LUA);
-  ck_assert_msg(strstr(v.text, "code:4: in function 'inner'") || strstr(v.text, "code:3: in function 'inner'"), "%s",
-                v.text);
+  ck_assert_msg(strstr(v.text, "code:4: in function 'inner'") ||
+                    strstr(v.text, "code:3: in function 'inner'"),
+                "%s", v.text);
   ck_assert_msg(strstr(v.text, "code:7: in function 'outer'"), "%s", v.text);
   ck_assert_msg(strstr(v.text, "code:8: in "), "%s", v.text);
   lua_State *other = open_vm();
@@ -300,8 +320,10 @@ END_TEST
 
 START_TEST(a_look_into_a_coroutine_shows_who_resumed_it) {
   if (!SIGNALS) return;
-  view v = look_at(L, "local function body() while true do end end\n"
-                      "coroutine.wrap(body)()", true);
+  view v = look_at(L,
+                   "local function body() while true do end end\n"
+                   "coroutine.wrap(body)()",
+                   true);
   ck_assert_msg(strstr(v.text, "code:1: in function <code:1>"), "%s", v.text);
   ck_assert_msg(strstr(v.text, "resumed by\n"), "%s", v.text);
   ck_assert_msg(strstr(v.text, "code:2: in "), "%s", v.text);
@@ -317,8 +339,10 @@ END_TEST
 
 START_TEST(a_look_into_a_c_call_shows_both_stacks) {
   if (!SIGNALS) return;
-  view v = look_at(L, "local function nap() return (os.execute('sleep 0.4')) end\n"
-                      "for i = 1, 2 do local x = nap() end", false);
+  view v = look_at(L,
+                   "local function nap() return (os.execute('sleep 0.4')) end\n"
+                   "for i = 1, 2 do local x = nap() end",
+                   false);
   ck_assert_int_eq(v.doing, TINY_DOING_C);
   ck_assert_msg(strstr(v.text, "wait"), "%s", v.text);
   ck_assert_msg(strstr(v.text, "code:1: "), "%s", v.text);
@@ -328,10 +352,12 @@ END_TEST
 
 START_TEST(a_look_into_a_finalizer_is_answered) {
   if (!SIGNALS) return;
-  view v = look_at(L, "local ffi = require 'ffi'\n"
-                      "local t = os.clock()\n"
-                      "ffi.gc(ffi.new('int[1]'), function() while os.clock() < t + 0.5 do end end)\n"
-                      "collectgarbage() collectgarbage()", false);
+  view v = look_at(L,
+                   "local ffi = require 'ffi'\n"
+                   "local t = os.clock()\n"
+                   "ffi.gc(ffi.new('int[1]'), function() while os.clock() < t + 0.5 do end end)\n"
+                   "collectgarbage() collectgarbage()",
+                   false);
   ck_assert_int_eq(v.doing, TINY_DOING_C);
 }
 END_TEST
@@ -364,9 +390,10 @@ START_TEST(samples_come_from_compiled_code_until_they_are_ended) {
   pthread_t thread;
   pthread_create(&thread, NULL, start_sampling, &t);
   pthread_join(thread, NULL);
-  const char *code = "local function burn() local t, x = os.clock(), 0\n"
-                     "while os.clock() < t + 0.3 do for i = 1, 1e5 do x = x + i end end return x end\n"
-                     "local x = burn()";
+  const char *code =
+      "local function burn() local t, x = os.clock(), 0\n"
+      "while os.clock() < t + 0.3 do for i = 1, 1e5 do x = x + i end end return x end\n"
+      "local x = burn()";
   ck_assert_int_eq(run(code), TINY_STOP_NONE);
   tiny_interrupt_sample(in, NULL, NULL, 0);
   ck_assert_int_gt(t.calls, 20);
@@ -385,17 +412,20 @@ START_TEST(the_library_works_as_before) {
       run("local parts = {'return ', '1 + ', '1'} local n = 0\n"
           "assert(load(function() n = n + 1 return parts[n] end)() == 2)\n"
           "local _, why = load(function() error('reader', 0) end) assert(why == 'reader', why)\n"
-          "local _, bad = load(function() return {} end) assert(bad:find('must return a string'), bad)\n"
+          "local _, bad = load(function() return {} end) assert(bad:find('must return a string'), "
+          "bad)\n"
           "assert(load('return x', 'name', 't', {x = 5})() == 5)\n"
           "n = 0 local env = {x = 6} parts = {'return x'}\n"
           "assert(load(function() n = n + 1 return parts[n] end, nil, 't', env)() == 6)\n"
-          "local _, syntax = load(function() n = n + 1 return ({'x ='})[n - 2] end, '@file') assert(syntax:find('^file:1:'))\n"
+          "local _, syntax = load(function() n = n + 1 return ({'x ='})[n - 2] end, '@file') "
+          "assert(syntax:find('^file:1:'))\n"
           "assert(not loadstring('=')) assert(not pcall(load))\n"
           "assert(jit.status()) jit.off() assert(not jit.status()) jit.on() assert(jit.status())\n"
           "local function f() end jit.off(f) jit.on(f, true) jit.off(true, true)\n"
           "assert(not pcall(jit.off, 5)) assert(not pcall(jit.on, print))\n"
           "assert(not pcall(require('jit.profile').start, 'l', print))\n"
-          "local seen debug.sethook(function() seen = true end, 'c') tostring(1) debug.sethook() assert(seen)"),
+          "local seen debug.sethook(function() seen = true end, 'c') tostring(1) debug.sethook() "
+          "assert(seen)"),
       TINY_STOP_NONE);
 }
 END_TEST

@@ -14,19 +14,21 @@
 /* The world: what is true at each moment. Everything is a function of 'now'. */
 static uint64_t now, looks;
 static tiny_watchdog dog;
-static uint64_t busy_from, busy_for;    /* one stretch of Lua; its length grows while the process is stopped */
-static uint64_t stop_at[8], stop_for;   /* SIGSTOP ... SIGCONT, a debugger, a frozen VM */
-static unsigned starved_percent;        /* of the time that the stretch wants */
+static uint64_t busy_from,
+    busy_for; /* one stretch of Lua; its length grows while the process is stopped */
+static uint64_t stop_at[8], stop_for; /* SIGSTOP ... SIGCONT, a debugger, a frozen VM */
+static unsigned starved_percent;      /* of the time that the stretch wants */
 static uint64_t starved;
-static uint64_t report_every;           /* of run; 0: there is none */
-static uint64_t wake_late;              /* how late the control thread always is */
+static uint64_t report_every; /* of run; 0: there is none */
+static uint64_t wake_late;    /* how late the control thread always is */
 static bool excused;
 
 static void world(uint64_t span) {
   dog = (tiny_watchdog){0};
   tiny_watchdog_span(&dog, span);
   now = 1000 * SECOND;
-  looks = starved = busy_from = busy_for = stop_for = starved_percent = report_every = wake_late = 0;
+  looks = starved = busy_from = busy_for = stop_for = starved_percent = report_every = wake_late =
+      0;
   for (int i = 0; i < 8; i++) stop_at[i] = 0;
   excused = false;
 }
@@ -145,7 +147,8 @@ START_TEST(being_stopped_again_and_again_is_no_hang) {
     busy_from = now + (uint64_t)at * 100 * MS;
     busy_for = 3 * SECOND;
     stop_for = 9 * SECOND;
-    for (int i = 0; i < 8; i++) stop_at[i] = busy_from + (uint64_t)i * (stop_for + 300 * MS) + 200 * MS;
+    for (int i = 0; i < 8; i++)
+      stop_at[i] = busy_from + (uint64_t)i * (stop_for + 300 * MS) + 200 * MS;
     ck_assert_int_eq(live_until(now + 300 * SECOND), TINY_ALIVE);
   }
 }
