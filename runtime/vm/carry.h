@@ -5,26 +5,50 @@
  * Copied are nil, booleans, numbers, strings, int64_t and uint64_t cdata, cjson.null
  * (lightuserdata NULL), tables of these without metatables, and userdata that the
  * caller knows how to hand over. Shared references, cycles and table keys stay what
- * they are. Depth is bounded by memory, not by the C stack. */
+ * they are. Depth is bounded by memory, not by the C stack.
+ *
+ * Packing is the quick half: it only reads. Unpacking makes every string and table anew
+ * and takes some eight times as long, but needs only the parcel and the new state, so
+ * it can run on another thread while the old state goes on. */
 #ifndef TINY_CARRY_H
 #define TINY_CARRY_H
 
 #include <lua.h>
 #include <stddef.h>
 
-/* Hands one userdata over: with it on top of from's stack, push its counterpart
- * on 'to' and return 1; return 0 where it is not of a kind that can be. May be NULL. */
-typedef int (*tiny_carry_fn)(lua_State *from, lua_State *to, void *data);
+/* How something is carried. Zeroed except for the name it refuses all userdata. */
+typedef struct tiny_carry_terms {
+  const char *name;   /* first word of the paths in messages, such as "context" */
+  const char *remedy; /* appended to messages about a culprit, or NULL */
+  /* With a userdata on top of from's stack: what stands for it in the parcel, or NULL for a
+   * kind that cannot be handed over. Called once for each userdata, before anything is made
+   * in the new state. Must not raise, nor change the stack. */
+  void *(*take)(lua_State *from, void *data);
+  /* Push the counterpart of what was taken. May raise: then nothing is carried. */
+  void (*give)(lua_State *to, void *taken, void *data);
+  void *data;
+} tiny_carry_terms;
 
-/* Copy the value at 'index' of 'from' onto the top of 'to'. Neither state may run
- * meanwhile. On success returns 0. Otherwise returns -1, leaves both stacks as they
- * were, and writes the reason with the path of the culprit, such as
- * "context.db.conn is a userdata", into 'why'; 'name' is the path's first word.
- * Never raises, out of memory in either state included. */
-int tiny_carry(lua_State *from, int index, lua_State *to, const char *name, tiny_carry_fn hand_over,
-               void *data, char *why, size_t why_size);
+/* A value outside of any state. Its bytes are its own, free(parcel.bytes) ends it. They mean
+ * the same to every process of this machine type when no userdata were taken. */
+typedef struct tiny_parcel {
+  char *bytes;
+  size_t size;
+} tiny_parcel;
 
-/* Only check that the value at 'index' could be carried. Same results. */
-int tiny_carry_check(lua_State *from, int index, const char *name, char *why, size_t why_size);
+/* Pack the value at 'index' of 'from', which may not run meanwhile and is not changed.
+ * Returns 0, or -1 with the reason in 'why', such as "context.db.conn is a userdata; <remedy>".
+ * Never raises, out of memory included, and leaves the stack as it was. */
+int tiny_carry_pack(lua_State *from, int index, const tiny_carry_terms *terms, tiny_parcel *parcel,
+                    char *why, size_t why_size);
+
+/* Push what was packed onto 'to'. Any bytes may be given: what is not a parcel, or a damaged
+ * one, is refused. Returns 0, or -1 with the reason in 'why' and the stack as it was. Never raises. */
+int tiny_carry_unpack(lua_State *to, const tiny_parcel *parcel, const tiny_carry_terms *terms,
+                      char *why, size_t why_size);
+
+/* Both at once. */
+int tiny_carry(lua_State *from, int index, lua_State *to, const tiny_carry_terms *terms, char *why,
+               size_t why_size);
 
 #endif
