@@ -196,7 +196,7 @@ START_TEST(a_control_thread_that_is_always_late_still_finds_it) {
   busy_for = UINT64_MAX;
   wake_late = 500 * MS;
   ck_assert_int_eq(live_until(now + 300 * SECOND), TINY_LOOP_HUNG);
-  ck_assert_uint_le(now, busy_from + 8 * SECOND);
+  ck_assert_uint_le(now, busy_from + 60 * SECOND);
 }
 END_TEST
 
