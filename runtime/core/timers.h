@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: MIT
- * timers.h -- everything of one runtime that is due at some time: a hierarchical
- * wheel of 24-byte nodes on one libuv handle. Loop thread only. */
+ * timers.h -- everything of one runtime that is due at some time: a wheel of small nodes
+ * (wheel.h) on the monotonic clock and one libuv handle. Loop thread only. */
 #ifndef TINY_TIMERS_H
 #define TINY_TIMERS_H
 
-#include <stdint.h>
+#include "wheel.h"
 #include <uv.h>
 
 typedef struct tiny_timers tiny_timers;
 
-/* A pending due time; 0 is none. It stays below 2^53, so a Lua number holds it. Once its
- * node has fired or was removed it means nothing and may be passed on without harm: its
- * node has to be used again 16,384 times before it could be taken for another one. */
-typedef uint64_t tiny_due;
-
 /* What may be due. Each kind has one handler; a node carries its kind and a word. */
 typedef enum tiny_due_kind {
   TINY_DUE_TASK,  /* a task's wait ends; the word is the tiny_task */
-  TINY_DUE_TIMER, /* a Lua timer fires; the word is the handler's own */
+  TINY_DUE_LIMIT, /* a tiny.timeout runs out; the word is the handler's own */
+  TINY_DUE_TIMER, /* a Lua timer fires; the word is the tiny_generation */
   TINY_DUE_CALL,  /* a deadline of the runtime; the word is the handler's own */
   TINY_DUE_KINDS
 } tiny_due_kind;
 
-/* Called when a node is due, never before its time; the node is gone by then. In order of
- * due times, and of adding where these are the same. May add and remove nodes: one that is
- * added already due fires in the next turn of the loop. 'now' as tiny_timers_now(). */
-typedef void (*tiny_due_fn)(void *data, uint64_t word, uint64_t now);
+/* Called when a node is due, never before its time; its id is over by then. In order of due
+ * times, and of adding where these are the same. May add and remove nodes: one that is added
+ * already due fires in the next turn of the loop. 'now' is when the loop woke up. */
+typedef void (*tiny_due_fn)(void *data, tiny_due id, uint64_t word, uint64_t now);
 
 /* Returns NULL when memory or the handle could not be had. */
 tiny_timers *tiny_timers_open(uv_loop_t *loop);
@@ -39,12 +35,18 @@ uint64_t tiny_timers_round(const tiny_timers *timers, uint64_t due_ns);
 
 void tiny_timers_handle(tiny_timers *timers, tiny_due_kind kind, tiny_due_fn fn, void *data);
 
+/* Let the due ones of a kind wait, still pending, or no longer. They keep their order. */
+void tiny_timers_hold(tiny_timers *timers, tiny_due_kind kind, bool held);
+
 /* Add a due time in CLOCK_MONOTONIC nanoseconds; one in the past fires in the next turn
  * of the loop, one that is centuries away never. O(1). Returns its id, or 0 when out of memory. */
 tiny_due tiny_timers_add(tiny_timers *timers, uint64_t due_ns, tiny_due_kind kind, uint64_t word);
 
-/* Take a pending one out. O(1). 0 and ids that are over are allowed. */
-void tiny_timers_remove(tiny_timers *timers, tiny_due id);
+/* Take a pending one out: whether it was pending. O(1). 0 and ids that are over are allowed. */
+bool tiny_timers_remove(tiny_timers *timers, tiny_due id);
+
+/* Take out all of a kind with that word. O(most ever pending at once). */
+void tiny_timers_forget(tiny_timers *timers, tiny_due_kind kind, uint64_t word);
 
 /* CLOCK_MONOTONIC now, in nanoseconds. Any thread. */
 uint64_t tiny_timers_now(void);

@@ -325,8 +325,8 @@ static void leave_sleep(tiny_task *task) {
 
 static void leave_nothing(tiny_task *task) { (void)task; }
 
-void tiny_task_on_due(void *data, uint64_t word, uint64_t now) {
-  (void)data, (void)now;
+void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
+  (void)data, (void)id, (void)now;
   tiny_task *task = (tiny_task *)(uintptr_t)word;
   task->due = 0;
   tiny_task_resume(task);

@@ -92,7 +92,7 @@ unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind
 void tiny_tasks_abandon(tiny_generation *generation);
 
 /* Handler of TINY_DUE_TASK. */
-void tiny_task_on_due(void *data, uint64_t word, uint64_t now);
+void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now);
 
 int luaopen_tiny_task(lua_State *L);
 

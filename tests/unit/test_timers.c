@@ -61,14 +61,16 @@ static void note(uint64_t word) {
   fired[fired_count++] = word;
 }
 
-static void on_due(void *data, uint64_t word, uint64_t now) {
+static void on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
   ck_assert_ptr_eq(data, timers);
+  ck_assert(!tiny_timers_remove(timers, id)); /* it is over */
   fired_at = now;
   note(word);
 }
 
 static void setup(void) {
-  clock_ns = 12345 * SECOND + 678;
+  clock_ns = 0;
+  clock_ns = tiny_timers_now(); /* never behind the real one: Check measures with both */
   wake_ns = wakes = 0;
   fired_count = 0;
   ck_assert_int_eq(uv_loop_init(&loop), 0);
@@ -174,8 +176,8 @@ START_TEST(one_that_is_already_due_fires_in_the_next_turn) {
 }
 END_TEST
 
-static void on_due_again(void *data, uint64_t word, uint64_t now) {
-  on_due(data, word, now);
+static void on_due_again(void *data, tiny_due id, uint64_t word, uint64_t now) {
+  on_due(data, id, word, now);
   if (word) tiny_timers_add(timers, now, TINY_DUE_TIMER, word - 1);
 }
 
@@ -192,8 +194,8 @@ END_TEST
 
 static tiny_due victim;
 
-static void on_due_kill(void *data, uint64_t word, uint64_t now) {
-  on_due(data, word, now);
+static void on_due_kill(void *data, tiny_due id, uint64_t word, uint64_t now) {
+  on_due(data, id, word, now);
   tiny_timers_remove(timers, victim);
 }
 
@@ -211,8 +213,8 @@ START_TEST(a_handler_can_remove_one_that_is_due_with_it) {
 }
 END_TEST
 
-static void on_due_close(void *data, uint64_t word, uint64_t now) {
-  on_due(data, word, now);
+static void on_due_close(void *data, tiny_due id, uint64_t word, uint64_t now) {
+  on_due(data, id, word, now);
   tiny_timers_close(timers);
   timers = NULL;
 }
@@ -281,6 +283,43 @@ START_TEST(a_change_of_precision_loses_nothing_and_keeps_the_order) {
 }
 END_TEST
 
+START_TEST(held_ones_wait_keep_their_order_and_can_be_removed) {
+  tiny_timers_handle(timers, TINY_DUE_TIMER, on_due, timers);
+  tiny_timers_hold(timers, TINY_DUE_TIMER, true);
+  tiny_due gone = 0;
+  for (uint64_t i = 0; i < 5; i++) {
+    tiny_due id = tiny_timers_add(timers, clock_ns + i * MS, TINY_DUE_TIMER, i);
+    if (i == 3) gone = id;
+  }
+  add(clock_ns + 20 * MS, 100);
+  while (fired_count == 0) turn();
+  ck_assert_uint_eq(fired[0], 100); /* the other kinds go on */
+  ck_assert_uint_eq(tiny_timers_pending(timers), 5);
+  ck_assert(tiny_timers_remove(timers, gone));
+  tiny_timers_hold(timers, TINY_DUE_TIMER, false);
+  turn();
+  uint64_t expected[] = {100, 0, 1, 2, 4};
+  ck_assert_uint_eq(fired_count, 5);
+  for (int i = 0; i < 5; i++) ck_assert_uint_eq(fired[i], expected[i]);
+}
+END_TEST
+
+START_TEST(a_kind_can_be_forgotten_by_its_word) {
+  tiny_timers_handle(timers, TINY_DUE_TIMER, on_due, timers);
+  for (uint64_t i = 0; i < 100; i++) {
+    tiny_timers_add(timers, clock_ns + i * SECOND, TINY_DUE_TIMER, i % 2);
+    add(clock_ns + i * SECOND, i % 2);
+  }
+  tiny_timers_forget(timers, TINY_DUE_TIMER, 1);
+  ck_assert_uint_eq(tiny_timers_pending(timers), 150);
+  tiny_timers_forget(timers, TINY_DUE_CALL, 0);
+  tiny_timers_forget(timers, TINY_DUE_CALL, 1);
+  run_all();
+  ck_assert_uint_eq(fired_count, 50);
+  for (int i = 0; i < 50; i++) ck_assert_uint_eq(fired[i], 0);
+}
+END_TEST
+
 static int checks;
 static void on_check(uv_check_t *check) {
   (void)check;
@@ -331,8 +370,9 @@ enum { ROWS = 20000 };
 static row rows[ROWS];
 static uint64_t last_due;
 
-static void on_due_row(void *data, uint64_t word, uint64_t now) {
+static void on_due_row(void *data, tiny_due id, uint64_t word, uint64_t now) {
   (void)data;
+  ck_assert_uint_eq(rows[word].id, id);
   ck_assert_int_eq(rows[word].state, 1);
   ck_assert_uint_ge(now, rows[word].due);
   ck_assert_uint_ge(rows[word].due, last_due);
@@ -394,6 +434,8 @@ int main(void) {
   tcase_add_test(tests, due_times_decades_away_fire_and_wake_nobody_before);
   tcase_add_test(tests, the_precision_groups_wake_ups);
   tcase_add_test(tests, a_change_of_precision_loses_nothing_and_keeps_the_order);
+  tcase_add_test(tests, held_ones_wait_keep_their_order_and_can_be_removed);
+  tcase_add_test(tests, a_kind_can_be_forgotten_by_its_word);
   tcase_add_test(tests, a_crowd_that_is_due_at_once_lets_io_through);
   tcase_add_test(tests, a_million_can_be_pending);
   tcase_add_loop_test(tests, it_agrees_with_a_plain_list, 0, 5);
