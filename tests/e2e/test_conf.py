@@ -48,7 +48,7 @@ class Conf(Refused):
         self.refuse_conf("error({ code = 7 })\n", "conf.lua")
 
     def test_not_returning_a_table(self):
-        self.refuse_conf("return 42\n", "conf.lua", "table", "number")
+        self.refuse_conf("return 42\n", "conf.lua", "table", "42")
 
     def test_returning_nothing(self):
         self.refuse_conf("local x = 1\n", "conf.lua", "table")
@@ -75,7 +75,7 @@ class Conf(Refused):
         self.refuse_key('["log.consol.level"] = "INFO"', "log.consol.level", "log.console.level")
 
     def test_wrong_type(self):
-        self.refuse_key('["svr.load_timeout"] = "soon"', "svr.load_timeout", "soon", "number")
+        self.refuse_key('["svr.load_timeout"] = "soon"', "conf.lua:2:", "svr.load_timeout", "soon", "seconds")
 
     def test_negative_time(self):
         self.refuse_key('["svr.load_timeout"] = -1', "svr.load_timeout", "-1")

@@ -3,6 +3,7 @@
 `tiny` running it, and the proof afterwards that nothing of it is left.
 
 TINY_BIN names the binary to test; without it build/release/tiny is taken."""
+import ctypes
 import json
 import os
 import re
@@ -26,6 +27,12 @@ CONF = {
     "svr.log_conf_on_reload": False,
     "log.console.format": "%(levelname)s %(message)s",
 }
+
+
+def die_with_parent():
+    """For preexec_fn: a server must not outlive the tests that were killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def lua(value):
@@ -102,7 +109,7 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([TINY, "run", "-c", str(project.dir / "conf.lua"), *args],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True, **options)
+                                            start_new_session=True, preexec_fn=die_with_parent, **options)
         self.pid = self.process.pid
 
     def output(self):
