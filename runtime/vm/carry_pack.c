@@ -231,7 +231,7 @@ static void put_value(lua_State *L, packer *p, int index) {
   case LUA_TTABLE: put_table(L, p, index); break;
   case LUA_TFUNCTION: refuse_value(L, p, index, "a function"); break;
   case LUA_TUSERDATA: put_userdata(L, p, index); break;
-  case LUA_TTHREAD: refuse_value(L, p, index, "a coroutine"); break;
+  case LUA_TTHREAD: refuse_value(L, p, index, "a thread"); break;
   case TINY_TCDATA: put_cdata(L, p, index); break;
   }
 }

@@ -19,6 +19,8 @@ static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been rea
 static const uint64_t STUCK_NS =
     500000000; /* past its deadline a candidate does not even run Lua */
 
+enum { CARRY_INLINE = 64 * 1024 }; /* bytes: up to here a thread costs more than it spares */
+
 static uint64_t conf_ms(const tiny_generation *g, const char *key) {
   return tiny_conf_ms(g->conf, key);
 }
@@ -178,7 +180,7 @@ static void stage_on_start(tiny *rt) {
 
 static void enter(tiny *rt) {
   tiny_change *c = &rt->change;
-  if (tiny_generation_enter(c->to, c->from, c->why, sizeof c->why) != 0 ||
+  if (tiny_generation_enter(c->to, c->why, sizeof c->why) != 0 ||
       tiny_log_configure(rt->log, c->to->conf, c->why, sizeof c->why) != 0) {
     roll_back(rt);
     return;
@@ -189,6 +191,53 @@ static void enter(tiny *rt) {
   tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);
 }
 
+/* -- the context ------------------------------------------------------------ */
+
+typedef struct carrying {
+  tiny_job job;
+  tiny_generation *to;
+  tiny_parcel parcel;
+  int rc;
+  char why[TINY_WHY];
+} carrying;
+
+static void unpack(tiny_job *job) {
+  carrying *c = (carrying *)job;
+  c->rc = tiny_generation_unpack(c->to, &c->parcel, c->why, sizeof c->why);
+}
+
+static void on_unpacked(tiny_job *job) {
+  carrying *c = (carrying *)job;
+  if (c->rc == 0)
+    enter(job->runtime);
+  else
+    roll_back_because(job->runtime, c->why);
+  free(c->parcel.bytes);
+  free(c);
+}
+
+static void stage_carrying(tiny *rt) { (void)rt; }
+
+/* Packing only reads and is quick; making a large context anew is done off the loop. */
+static void carry(tiny *rt) {
+  carrying *c = calloc(1, sizeof *c);
+  if (!c) {
+    roll_back_because(rt, "no memory to carry the context over");
+    return;
+  }
+  c->job = (tiny_job){.work = unpack, .done = on_unpacked, .runtime = rt};
+  c->to = rt->change.to;
+  if (tiny_generation_pack(rt->change.from, &c->parcel, c->why, sizeof c->why) != 0) {
+    roll_back_because(rt, c->why);
+    free(c);
+    return;
+  }
+  tiny_stage(rt, stage_carrying, 0);
+  if (c->parcel.size > CARRY_INLINE && tiny_job_start(rt, &c->job) == 0) return;
+  unpack(&c->job);
+  on_unpacked(&c->job);
+}
+
 static void stage_on_close(tiny *rt) {
   char why[TINY_WHY];
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
@@ -196,9 +245,8 @@ static void stage_on_close(tiny *rt) {
     roll_back_because(rt, "on_close of the old generation did not end within svr.reload_timeout");
     return;
   }
-  if (rt->step_failed)
-    tiny_step_why(rt, "on_close", why, sizeof why); /* logged, and nothing more */
-  enter(rt);
+  if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why); /* logged, no more */
+  carry(rt);
 }
 
 static void stage_quiet(tiny *rt) {

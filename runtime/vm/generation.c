@@ -267,17 +267,28 @@ static int push_context(lua_State *L) {
   return 0;
 }
 
-/* from's context onto to's stack */
-static int carry_context(tiny_generation *from, tiny_generation *to, char *why, size_t why_size) {
-  if (lua_cpcall(from->L, push_context, from) != 0) {
-    snprintf(why, why_size, "context: %s", lua_tostring(from->L, -1));
-    lua_pop(from->L, 1);
+static const tiny_carry_terms context_terms = {
+    .name = "context",
+    .remedy = "keep it in self and make it again in on_start",
+};
+
+int tiny_generation_pack(tiny_generation *g, tiny_parcel *parcel, char *why, size_t why_size) {
+  if (lua_cpcall(g->L, push_context, g) != 0) {
+    snprintf(why, why_size, "context: %s", lua_tostring(g->L, -1));
+    lua_pop(g->L, 1);
     return -1;
   }
-  lua_rawgeti(from->L, LUA_REGISTRYINDEX, from->context);
-  int rc = tiny_carry(from->L, -1, to->L, "context", NULL, NULL, why, why_size);
-  lua_pop(from->L, 1);
+  lua_rawgeti(g->L, LUA_REGISTRYINDEX, g->context);
+  int rc = tiny_carry_pack(g->L, -1, &context_terms, parcel, why, why_size);
+  lua_pop(g->L, 1);
   return rc;
+}
+
+int tiny_generation_unpack(tiny_generation *g, const tiny_parcel *parcel, char *why,
+                           size_t why_size) {
+  if (tiny_carry_unpack(g->L, parcel, &context_terms, why, why_size) != 0) return -1;
+  lua_rawseti(g->L, LUA_REGISTRYINDEX, g->context);
+  return 0;
 }
 
 static int enter_protected(lua_State *L) {
@@ -295,11 +306,7 @@ static int enter_protected(lua_State *L) {
   return 0;
 }
 
-int tiny_generation_enter(tiny_generation *g, tiny_generation *from, char *why, size_t why_size) {
-  if (from) {
-    if (carry_context(from, g, why, why_size) != 0) return -1;
-    lua_rawseti(g->L, LUA_REGISTRYINDEX, g->context);
-  }
+int tiny_generation_enter(tiny_generation *g, char *why, size_t why_size) {
   if (lua_cpcall(g->L, enter_protected, g) == 0) return 0;
   snprintf(why, why_size, "%s", lua_tostring(g->L, -1));
   lua_pop(g->L, 1);

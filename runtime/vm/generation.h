@@ -3,6 +3,7 @@
 #ifndef TINY_GENERATION_H
 #define TINY_GENERATION_H
 
+#include "carry.h"
 #include "conf.h"
 #include "task.h"
 #include "tiny.h"
@@ -64,10 +65,14 @@ tiny_task *tiny_generation_start(tiny_generation *generation, tiny_task_kind kin
  * which is logged. Loop thread. */
 int tiny_generation_call(tiny_generation *generation, const char *name);
 
-/* Make server and context: the context of 'from' carried over, or a new one (NULL).
- * Returns 0, or -1 with the reason. Loop thread. */
-int tiny_generation_enter(tiny_generation *generation, tiny_generation *from, char *why,
-                          size_t why_size);
+/* The context out of one generation and into the next, in place of its empty one. Unpacking
+ * needs only the new state, so a helper may do it. Return 0, or -1 with the reason. */
+int tiny_generation_pack(tiny_generation *from, tiny_parcel *parcel, char *why, size_t why_size);
+int tiny_generation_unpack(tiny_generation *to, const tiny_parcel *parcel, char *why,
+                           size_t why_size);
+
+/* Make the server, with the context it has been given. Returns 0, or -1 with the reason. Loop thread. */
+int tiny_generation_enter(tiny_generation *generation, char *why, size_t why_size);
 
 /* What a failed task died of. 'message' is one line where Lua gave one. Both are for free(). */
 typedef struct tiny_failure {

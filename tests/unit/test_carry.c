@@ -216,7 +216,7 @@ END_TEST
 START_TEST(what_cannot_be_carried_is_named_by_its_path) {
   refused("return {db = {conn = io.stdout}}", "context.db.conn is a userdata");
   refused("return {f = print}", "context.f is a function");
-  refused("return {{}, {co = coroutine.create(print)}}", "context[2].co is a coroutine");
+  refused("return {{}, {co = coroutine.create(print)}}", "context[2].co is a thread");
   refused("return {['a b'] = {1, 2, print}}", "context[\"a b\"][3] is a function");
   refused("return {['a\"\\n\\\\'] = print}", "context[\"a\\\"\\10\\\\\"] is a function");
   refused("return {[1.5] = {[true] = print}}", "context[1.5][true] is a function");
