@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-  JOIN_MS = 10,   /* who joins within this shares one message */
+  JOIN_MS = 10,    /* who joins within this shares one message */
   ERROR_MS = 1000, /* errors are told at once, but not more often than this */
   DUMP = JSON_COMPACT | JSON_REAL_PRECISION(12)
 };
@@ -25,11 +25,11 @@ struct tiny_feed {
   tiny_errand opening, closing, news_errand;
   _Atomic unsigned news; /* TINY_NEWS_* bits; whoever sets the first one sends the errand */
   uv_sem_t closed;
-  bool ends;             /* closing has begun */
-  int open;              /* what has to end before the feed is gone */
+  bool ends; /* closing has begun */
+  int open;  /* what has to end before the feed is gone */
 
   uv_timer_t period, joins, errors;
-  bool erred;  /* an error waits until 'errors' is due */
+  bool erred; /* an error waits until 'errors' is due */
   uint64_t seq;
   tiny_conf *conf; /* in force here; NULL before the first */
   char *conf_text; /* the same as JSON; NULL until somebody listens */
@@ -77,8 +77,10 @@ static void on_joins_due(uv_timer_t *timer) { publish(timer->data); }
 /* With nobody there the timer is at rest. */
 static void on_period_due(uv_timer_t *timer) {
   tiny_feed *feed = timer->data;
-  if (is_heard(feed)) publish(feed);
-  else uv_timer_stop(timer);
+  if (is_heard(feed))
+    publish(feed);
+  else
+    uv_timer_stop(timer);
 }
 
 static void start_period(tiny_feed *feed) {
@@ -117,7 +119,8 @@ static void say(void *data, tiny_level level, const char *text) {
 /* A file is relative to conf.lua; "*" and "@name" are no files. */
 static json_t *absolute(const tiny_conf *conf, const char *uri) {
   const char *path = uri + strlen("ipc://");
-  if (strncmp(uri, "ipc://", strlen("ipc://")) != 0 || strchr("/@*", *path)) return json_string(uri);
+  if (strncmp(uri, "ipc://", strlen("ipc://")) != 0 || strchr("/@*", *path))
+    return json_string(uri);
   return json_sprintf("ipc://%s/%s", tiny_conf_dir(conf), path);
 }
 
@@ -209,8 +212,10 @@ static void take_news(tiny_errand *errand) {
     return;
   }
   if (news & TINY_NEWS_CONF) take_conf(feed);
-  if (news & TINY_NEWS_STATE) publish(feed);
-  else if (news & TINY_NEWS_ERROR) tell_error(feed);
+  if (news & TINY_NEWS_STATE)
+    publish(feed);
+  else if (news & TINY_NEWS_ERROR)
+    tell_error(feed);
 }
 
 /* -- opening and closing ----------------------------------------------------- */

@@ -14,9 +14,9 @@ typedef struct tiny_publisher tiny_publisher;
 /* Whom a publisher works for, and how. The functions are called from the loop with 'data'. */
 typedef struct tiny_publisher_parts {
   uv_loop_t *loop;
-  const char *topic;    /* outlives the publisher */
-  const json_t *curve;  /* svr.monitor.curve; NULL: none. Read during opening only */
-  void (*joined)(void *data);                                  /* somebody has subscribed */
+  const char *topic;          /* outlives the publisher */
+  const json_t *curve;        /* svr.monitor.curve; NULL: none. Read during opening only */
+  void (*joined)(void *data); /* somebody has subscribed */
   void (*say)(void *data, tiny_level level, const char *text); /* a line for the log */
   void *data;
 } tiny_publisher_parts;

@@ -48,9 +48,12 @@ static void tell(tiny_state *state, tiny_news news) {
   if (state->told) state->told(state->told_data, news);
 }
 
-void tiny_state_tell(tiny_state *state, tiny_news news) {
+void tiny_state_enter(tiny_state *state, tiny_phase phase) {
+  int old = atomic_exchange(&state->phase, (int)phase);
+  bool of_reload = phase == TINY_RELOADING || (phase == TINY_RUNNING && old == TINY_RELOADING);
+  if (phase == (tiny_phase)old || of_reload) return;
   pthread_mutex_lock(&state->lock);
-  tell(state, news);
+  tell(state, TINY_NEWS_STATE);
   pthread_mutex_unlock(&state->lock);
 }
 

@@ -24,7 +24,7 @@ typedef enum tiny_phase {
 typedef enum tiny_news {
   TINY_NEWS_CONF = 1,  /* another conf is in force */
   TINY_NEWS_ERROR = 2, /* nobody in Lua has caught it */
-  TINY_NEWS_STATE = 4  /* started, reloaded or refused, hung or no longer, closing */
+  TINY_NEWS_STATE = 4  /* another phase, a reload's outcome, hung or no longer */
 } tiny_news;
 typedef void (*tiny_told_fn)(void *data, tiny_news news);
 
@@ -55,6 +55,8 @@ struct tiny_state {
   char *hung_stack;    /* NULL unless hung */
   uint64_t hung_since; /* CLOCK_MONOTONIC ns, 0 unless hung */
   json_t *app;         /* gauges and counters of the server's own */
+  tiny_told_fn told;   /* the watcher; NULL: nobody */
+  void *told_data;
 };
 
 void tiny_state_init(tiny_state *state, tiny_log *log);
@@ -75,8 +77,8 @@ void tiny_state_app(tiny_state *state, const char *name, double value, bool add)
  * neither wait nor come back here. One watcher at a time, NULL for none. Any thread. */
 void tiny_state_watch(tiny_state *state, tiny_told_fn told, void *data);
 
-/* Tell the watcher: the phase, or what else has no function above, has changed. Any thread. */
-void tiny_state_tell(tiny_state *state, tiny_news news);
+/* Enter a phase. It is news, unless it is one of a reload's: there the outcome is. Any thread. */
+void tiny_state_enter(tiny_state *state, tiny_phase phase);
 
 const char *tiny_phase_name(tiny_phase phase);
 

@@ -171,9 +171,21 @@ START_TEST(each_change_of_state_is_news) {
   switch (_i) {
   case 0: tiny_state_hung(&state, state.start_ns, "x.lua:3"); break;
   case 1: tiny_state_reloaded(&state, false, "refused"); break;
-  case 2: tiny_state_tell(&state, TINY_NEWS_STATE); break;
+  case 2: tiny_state_enter(&state, TINY_RUNNING); break;
   }
   ck_assert_uint_eq(news, TINY_NEWS_STATE);
+}
+END_TEST
+
+START_TEST(of_a_reload_only_the_outcome_is_news) {
+  unsigned news = 0;
+  tiny_state_enter(&state, TINY_RUNNING);
+  tiny_state_watch(&state, note_news, &news);
+  tiny_state_enter(&state, TINY_RELOADING);
+  tiny_state_enter(&state, TINY_RUNNING);
+  tiny_state_enter(&state, TINY_RUNNING);
+  ck_assert_uint_eq(news, 0);
+  ck_assert_str_eq(text("state"), "running");
 }
 END_TEST
 
@@ -205,6 +217,7 @@ int main(void) {
   tcase_add_test(info_case, gauges_are_set_and_counters_added);
   tcase_add_test(info_case, a_watcher_is_told_all_news_until_it_goes);
   tcase_add_loop_test(info_case, each_change_of_state_is_news, 0, 3);
+  tcase_add_test(info_case, of_a_reload_only_the_outcome_is_news);
   suite_add_tcase(suite, info_case);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

@@ -11,11 +11,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum {
-  URI = 512,
-  FIRST_RETRY_MS = 100,
-  LAST_RETRY_MS = 5000
-};
+enum { URI = 512, FIRST_RETRY_MS = 100, LAST_RETRY_MS = 5000 };
 
 struct tiny_endpoint {
   tiny_endpoint *next;

@@ -16,7 +16,9 @@
 
 enum { BACKLOG = 1024 };
 
-static int unix_socket(void) { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+static int unix_socket(void) {
+  return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
 
 static bool is_listened_at(const struct sockaddr_un *address) {
   int fd = unix_socket();

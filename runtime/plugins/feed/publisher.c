@@ -14,6 +14,11 @@
 #include <string.h>
 #include <zmq.h>
 
+/* libzmq has it since 4.3.0, and declares it among its drafts. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
 enum {
   TOPIC = 128,        /* bytes that a topic may have */
   WAITING = 64,       /* messages kept for a subscriber that does not take them */
@@ -131,7 +136,8 @@ static bool set_text(void *zmq, int option, const char *text) {
 /* Nothing is published unless all of this succeeds. */
 static bool set_curve(tiny_publisher *publisher, void *zmq, const json_t *curve) {
   const char *secret = json_string_value(json_object_get(curve, "secret_key"));
-  publisher->zap = tiny_zap_open(publisher->context, &publisher->parts, json_object_get(curve, "clients"));
+  publisher->zap =
+      tiny_zap_open(publisher->context, &publisher->parts, json_object_get(curve, "clients"));
   set_option(zmq, ZMQ_CURVE_SERVER, 1);
   set_option(zmq, ZMQ_ZAP_ENFORCE_DOMAIN, 1);
   return publisher->zap && set_text(zmq, ZMQ_ZAP_DOMAIN, TINY_ZAP_DOMAIN) &&
@@ -164,7 +170,8 @@ static int open_parts(tiny_publisher *publisher) {
   return 0;
 }
 
-static tiny_publisher *open_publisher(const tiny_publisher_parts *parts, char *why, size_t why_size) {
+static tiny_publisher *open_publisher(const tiny_publisher_parts *parts, char *why,
+                                      size_t why_size) {
   tiny_publisher *publisher = calloc(1, sizeof *publisher);
   if (!publisher || strlen(parts->topic) >= TOPIC) {
     free(publisher);

@@ -9,7 +9,7 @@
 typedef struct tiny_feed_socket tiny_feed_socket;
 struct tiny_feed_socket {
   /* The owner's: set before opening. */
-  bool (*take)(tiny_feed_socket *socket);   /* take one message off; returns whether there was one */
+  bool (*take)(tiny_feed_socket *socket); /* take one message off; returns whether there was one */
   void (*closed)(tiny_feed_socket *socket); /* its handles have closed: it may be freed */
   void *data;
 

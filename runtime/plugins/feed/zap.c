@@ -58,7 +58,8 @@ static void reply(void *zmq, const frame *request, bool allowed) {
 
 static void tell_refused(const tiny_zap *zap, const frame *address) {
   char text[ROOM + 64];
-  snprintf(text, sizeof text, "monitor: refused a client at %.*s: its key is not in svr.monitor.curve",
+  snprintf(text, sizeof text,
+           "monitor: refused a client at %.*s: its key is not in svr.monitor.curve",
            (int)address->size, address->bytes);
   zap->parts->say(zap->parts->data, TINY_WARN, text);
 }
@@ -70,7 +71,8 @@ static bool take_request(tiny_feed_socket *socket) {
   memset(request, 0, sizeof request);
   receive(socket->zmq, &request[0], ZMQ_DONTWAIT, &more);
   if (request[0].size == 0) return false;
-  for (count = 1; more; count++) receive(socket->zmq, count < FRAMES ? &request[count] : &rest, 0, &more);
+  for (count = 1; more; count++)
+    receive(socket->zmq, count < FRAMES ? &request[count] : &rest, 0, &more);
   bool allowed = count == FRAMES && is_allowed(zap, request);
   reply(socket->zmq, &request[REQUEST], allowed);
   if (!allowed) tell_refused(zap, &request[ADDRESS]);
