@@ -119,7 +119,7 @@ static void on_wake(uv_async_t *wake) {
 void tiny_control_begin_close(tiny_control *control) {
   if (control->asked) return;
   control->asked = true;
-  atomic_store(&control->parts.state->phase, TINY_CLOSING);
+  tiny_state_enter(control->parts.state, TINY_CLOSING);
   tiny_conf *conf = tiny_state_hold_conf(control->parts.state);
   uint64_t wait = conf ? tiny_conf_ms(conf, "svr.close.wait_lock_delay") : WAIT_LOCK_MS;
   uint64_t force = conf ? tiny_conf_ms(conf, "svr.close.force_close_delay") : FORCE_CLOSE_MS;

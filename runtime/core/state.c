@@ -36,10 +36,32 @@ void tiny_state_fini(tiny_state *state) {
   pthread_mutex_destroy(&state->lock);
 }
 
+void tiny_state_watch(tiny_state *state, tiny_told_fn told, void *data) {
+  pthread_mutex_lock(&state->lock);
+  state->told = told;
+  state->told_data = data;
+  pthread_mutex_unlock(&state->lock);
+}
+
+/* Under the lock. */
+static void tell(tiny_state *state, tiny_news news) {
+  if (state->told) state->told(state->told_data, news);
+}
+
+void tiny_state_enter(tiny_state *state, tiny_phase phase) {
+  int old = atomic_exchange(&state->phase, (int)phase);
+  bool of_reload = phase == TINY_RELOADING || (phase == TINY_RUNNING && old == TINY_RELOADING);
+  if (phase == (tiny_phase)old || of_reload) return;
+  pthread_mutex_lock(&state->lock);
+  tell(state, TINY_NEWS_STATE);
+  pthread_mutex_unlock(&state->lock);
+}
+
 void tiny_state_conf(tiny_state *state, tiny_conf *conf) {
   pthread_mutex_lock(&state->lock);
   tiny_conf *old = state->conf;
   state->conf = tiny_conf_hold(conf);
+  tell(state, TINY_NEWS_CONF);
   pthread_mutex_unlock(&state->lock);
   tiny_conf_drop(old);
 }
@@ -62,6 +84,8 @@ void tiny_state_error(tiny_state *state, const char *error, const char *trace) {
   replace(&state->last_error, error);
   replace(&state->last_trace, trace);
   state->last_error_time = time(NULL);
+  state->errors++;
+  tell(state, TINY_NEWS_ERROR);
   pthread_mutex_unlock(&state->lock);
 }
 
@@ -76,6 +100,7 @@ void tiny_state_reloaded(tiny_state *state, bool ok, const char *result) {
   pthread_mutex_lock(&state->lock);
   replace(&state->last_reload_result, result);
   if (ok) state->last_reload_time = time(NULL);
+  tell(state, TINY_NEWS_STATE);
   pthread_mutex_unlock(&state->lock);
 }
 
@@ -83,6 +108,7 @@ void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack) {
   pthread_mutex_lock(&state->lock);
   replace(&state->hung_stack, stack);
   state->hung_since = since;
+  tell(state, TINY_NEWS_STATE);
   pthread_mutex_unlock(&state->lock);
 }
 
@@ -141,12 +167,34 @@ static uint64_t resident_bytes(void) {
   return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* The worst turn of late, the one that has not ended yet included. */
-static double lag_ms(tiny_state *state, uint64_t now) {
-  uint64_t worst = atomic_load(&state->lag_max_ns);
+typedef struct lag {
+  uint64_t max_ns, sum_ns, count;
+} lag;
+
+/* A turn that ends between two of the exchanges is split between two messages: no harm. */
+static lag read_lag(tiny_state *state, bool take) {
+  if (take)
+    return (lag){atomic_exchange(&state->lag_max_ns, 0), atomic_exchange(&state->lag_sum_ns, 0),
+                 atomic_exchange(&state->lag_count, 0)};
+  return (lag){atomic_load(&state->lag_max_ns), atomic_load(&state->lag_sum_ns),
+               atomic_load(&state->lag_count)};
+}
+
+/* The turn that has not ended yet counts as one: it may be the worst. */
+static void add_present_turn(tiny_state *state, lag *l, uint64_t now) {
   uint64_t since = atomic_load(&state->busy_since);
-  if (since != 0 && now > since && now - since > worst) worst = now - since;
-  return (double)worst / 1e6;
+  if (since == 0 || now <= since) return;
+  l->sum_ns += now - since;
+  l->count++;
+  if (now - since > l->max_ns) l->max_ns = now - since;
+}
+
+static void add_lag(tiny_state *state, json_t *info, uint64_t now, bool take) {
+  lag l = read_lag(state, take);
+  add_present_turn(state, &l, now);
+  double mean_ns = l.count ? (double)l.sum_ns / (double)l.count : 0;
+  json_object_set_new(info, "loop_lag_ms", json_real((double)l.max_ns / 1e6));
+  json_object_set_new(info, "loop_lag_mean_ms", json_real(mean_ns / 1e6));
 }
 
 static void add_identity(tiny_state *state, json_t *info, uint64_t now) {
@@ -178,24 +226,24 @@ static void add_hang(tiny_state *state, json_t *info, uint64_t now) {
   json_object_set_new(info, "hung_stack", tiny_utf8_json(state->hung_stack));
 }
 
-static void add_counts(tiny_state *state, json_t *info, uint64_t now) {
+static void add_counts(tiny_state *state, json_t *info) {
   tiny_log_counts log = {0, 0};
   if (state->log) log = tiny_log_count(state->log);
   json_object_set_new(info, "generation", count(atomic_load(&state->generation)));
   json_object_set_new(info, "generations_alive", count(atomic_load(&state->generations_alive)));
   json_object_set_new(info, "threads_lost", count(atomic_load(&state->threads_lost)));
-  json_object_set_new(info, "loop_lag_ms", json_real(lag_ms(state, now)));
   json_object_set_new(info, "lua_heap_bytes", count(atomic_load(&state->lua_heap)));
   json_object_set_new(info, "rss_bytes", count(resident_bytes()));
   json_object_set_new(info, "cpu_seconds", seconds(nanoseconds(CLOCK_PROCESS_CPUTIME_ID)));
   json_object_set_new(info, "timers", count(atomic_load(&state->timers)));
   json_object_set_new(info, "tasks", count(atomic_load(&state->tasks)));
   json_object_set_new(info, "connections", count(atomic_load(&state->connections)));
+  json_object_set_new(info, "errors", count(atomic_load(&state->errors)));
   json_object_set_new(info, "log_lines", count(log.lines));
   json_object_set_new(info, "log_dropped", count(log.dropped));
 }
 
-json_t *tiny_state_info(tiny_state *state) {
+static json_t *make_info(tiny_state *state, bool take) {
   json_t *info = json_object();
   uint64_t now = nanoseconds(CLOCK_MONOTONIC);
   if (!info) return NULL;
@@ -205,6 +253,11 @@ json_t *tiny_state_info(tiny_state *state) {
   add_history(state, info);
   json_object_set_new(info, "app", state->app ? json_deep_copy(state->app) : json_object());
   pthread_mutex_unlock(&state->lock);
-  add_counts(state, info, now);
+  add_lag(state, info, now, take);
+  add_counts(state, info);
   return info;
 }
+
+json_t *tiny_state_info(tiny_state *state) { return make_info(state, false); }
+
+json_t *tiny_state_take_info(tiny_state *state) { return make_info(state, true); }

@@ -20,6 +20,14 @@ typedef enum tiny_phase {
   TINY_HUNG
 } tiny_phase;
 
+/* What a watcher is told of. */
+typedef enum tiny_news {
+  TINY_NEWS_CONF = 1,  /* another conf is in force */
+  TINY_NEWS_ERROR = 2, /* nobody in Lua has caught it */
+  TINY_NEWS_STATE = 4  /* another phase, a reload's outcome, hung or no longer */
+} tiny_news;
+typedef void (*tiny_told_fn)(void *data, tiny_news news);
+
 typedef struct tiny_state tiny_state;
 struct tiny_state {
   tiny_log *log; /* borrowed, for its counts; may be NULL */
@@ -36,6 +44,7 @@ struct tiny_state {
    * of run, 0 while there is no run. */
   _Atomic uint64_t busy_since, run_sign;
   _Atomic uint64_t lag_max_ns, lag_sum_ns, lag_count; /* turns since the feed last took them */
+  _Atomic uint64_t errors;                            /* all of them, not only the last */
 
   pthread_mutex_t lock; /* guards all below */
   tiny_conf *conf;      /* in force; NULL before the first */
@@ -46,6 +55,8 @@ struct tiny_state {
   char *hung_stack;    /* NULL unless hung */
   uint64_t hung_since; /* CLOCK_MONOTONIC ns, 0 unless hung */
   json_t *app;         /* gauges and counters of the server's own */
+  tiny_told_fn told;   /* the watcher; NULL: nobody */
+  void *told_data;
 };
 
 void tiny_state_init(tiny_state *state, tiny_log *log);
@@ -62,13 +73,22 @@ void tiny_state_reloaded(tiny_state *state, bool ok, const char *result); /* tim
 void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack); /* 0, NULL: no more */
 void tiny_state_app(tiny_state *state, const char *name, double value, bool add);
 
+/* Have 'told' called with all news, on the thread that brings them and under the lock: it must
+ * neither wait nor come back here. One watcher at a time, NULL for none. Any thread. */
+void tiny_state_watch(tiny_state *state, tiny_told_fn told, void *data);
+
+/* Enter a phase. It is news, unless it is one of a reload's: there the outcome is. Any thread. */
+void tiny_state_enter(tiny_state *state, tiny_phase phase);
+
 const char *tiny_phase_name(tiny_phase phase);
 
 bool tiny_state_is_hung(tiny_state *state); /* any thread */
 
-/* The "info" object of the monitor feed, and of `tiny status --json`. It leaves
- * the lag counts as they are: who publishes takes them. A new reference, NULL when
+/* The "info" object of the monitor feed, and of `tiny status --json`. A new reference, NULL when
  * out of memory. Any thread. */
 json_t *tiny_state_info(tiny_state *state);
+
+/* The same for the one who publishes it: the loop's lag is counted anew from here on. */
+json_t *tiny_state_take_info(tiny_state *state);
 
 #endif

@@ -81,7 +81,7 @@ static void discard(tiny *rt, tiny_generation *g) {
 static void serve(tiny *rt, tiny_generation *g) {
   g->life = TINY_ENTERED;
   luaJIT_setmode(g->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
-  atomic_store(&rt->state.phase, TINY_RUNNING);
+  tiny_state_enter(&rt->state, TINY_RUNNING);
   tiny_generation_call(g, "serve");
 }
 
@@ -262,7 +262,7 @@ static void stage_quiet(tiny *rt) {
 static void pause_old(tiny *rt) {
   tiny_generation *from = rt->change.from;
   rt->change.paused_at = tiny_timers_now();
-  atomic_store(&rt->state.phase, TINY_RELOADING);
+  tiny_state_enter(&rt->state, TINY_RELOADING);
   tiny_quiesce(from);
   tiny_stage(rt, stage_quiet, conf_ms(from, "svr.close.wait_lock_delay"));
 }

@@ -44,7 +44,7 @@ static void stage_quiet(tiny *rt) {
 void tiny_closing_begin(tiny *rt) {
   rt->closing.begun = true;
   rt->exit_code = rt->closing.code;
-  atomic_store(&rt->state.phase, TINY_CLOSING);
+  tiny_state_enter(&rt->state, TINY_CLOSING);
   tiny_change_abort(rt);
   if (!rt->current ||
       rt->current->life != TINY_ENTERED) { /* nothing has started: nothing to close */

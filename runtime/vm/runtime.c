@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
-#include "api_log.h"
 #include "runtime.h"
+#include "api_log.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -80,10 +80,23 @@ static int copy_options(tiny *rt, const tiny_options *options) {
   return 0;
 }
 
-/* How long the loop was kept from waiting for events, since it last came here. */
+/* What the generation in force holds, for those who look at the state. */
+static void show_counts(tiny *rt) {
+  tiny_generation *g = rt->current;
+  unsigned tasks = 0;
+  if (!g) return;
+  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) tasks += tiny_tasks_count(g, kind, true);
+  uint64_t heap =
+      ((uint64_t)lua_gc(g->L, LUA_GCCOUNT, 0) << 10) + (uint64_t)lua_gc(g->L, LUA_GCCOUNTB, 0);
+  atomic_store_explicit(&rt->state.tasks, tasks, memory_order_relaxed);
+  atomic_store_explicit(&rt->state.lua_heap, heap, memory_order_relaxed);
+}
+
+/* The end of a turn: how long the loop was kept from waiting for events, since it last came here. */
 static void on_prepare(uv_prepare_t *prepare) {
   tiny *rt = prepare->data;
   tiny_state *s = &rt->state;
+  show_counts(rt);
   uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
   uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
   rt->turn_at = now;
@@ -152,7 +165,9 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
       .data = rt,
   };
   rt->control = tiny_control_open(&parts, why, why_size);
-  return rt->control ? 0 : -1;
+  if (!rt->control) return -1;
+  rt->feed = tiny_feed_open(rt->control, &rt->state, rt->log);
+  return rt->feed ? 0 : -1;
 }
 
 tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
@@ -206,6 +221,8 @@ int tiny_run(tiny *rt) {
   rt->change.wanted = true;
   while (!rt->finished) turn(rt);
   take_down(rt);
+  tiny_feed_close(rt->feed);
+  rt->feed = NULL;
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
   tiny_log_flush(rt->log, LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, false);
@@ -235,6 +252,7 @@ static void name_open_handle(uv_handle_t *handle, void *data) {
 
 void tiny_free(tiny *rt) {
   if (!rt) return;
+  tiny_feed_close(rt->feed);
   if (rt->control) tiny_control_close(rt->control, false);
   tiny_pidfile_unlock(rt->pidfile);
   close_handles(rt);

@@ -5,6 +5,7 @@
 #define TINY_RUNTIME_H
 
 #include "control.h"
+#include "feed.h"
 #include "generation.h"
 #include "inbox.h"
 #include "log.h"
@@ -45,6 +46,7 @@ struct tiny {
   tiny_state state;
   tiny_inbox *inbox;
   tiny_control *control;
+  tiny_feed *feed;
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;

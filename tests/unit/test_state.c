@@ -63,12 +63,14 @@ static const struct {
             {"generations_alive", JSON_INTEGER},
             {"threads_lost", JSON_INTEGER},
             {"loop_lag_ms", JSON_REAL},
+            {"loop_lag_mean_ms", JSON_REAL},
             {"lua_heap_bytes", JSON_INTEGER},
             {"rss_bytes", JSON_INTEGER},
             {"cpu_seconds", JSON_REAL},
             {"timers", JSON_INTEGER},
             {"tasks", JSON_INTEGER},
             {"connections", JSON_INTEGER},
+            {"errors", JSON_INTEGER},
             {"log_lines", JSON_INTEGER},
             {"log_dropped", JSON_INTEGER},
             {"app", JSON_OBJECT}};
@@ -134,6 +136,59 @@ START_TEST(the_turn_that_has_not_ended_counts_as_lag) {
 }
 END_TEST
 
+START_TEST(whoever_publishes_takes_the_lag_and_begins_it_anew) {
+  atomic_store(&state.lag_max_ns, 4000000);
+  atomic_store(&state.lag_sum_ns, 6000000);
+  atomic_store(&state.lag_count, 3);
+  ck_assert(number("loop_lag_ms") == 4); /* looking takes nothing */
+  info = (json_decref(info), tiny_state_take_info(&state));
+  ck_assert(json_real_value(json_object_get(info, "loop_lag_ms")) == 4);
+  ck_assert(json_real_value(json_object_get(info, "loop_lag_mean_ms")) == 2);
+  ck_assert(number("loop_lag_ms") == 0);
+  ck_assert(number("loop_lag_mean_ms") == 0);
+}
+END_TEST
+
+static void note_news(void *data, tiny_news news) { *(unsigned *)data |= news; }
+
+START_TEST(a_watcher_is_told_all_news_until_it_goes) {
+  unsigned news = 0;
+  tiny_state_watch(&state, note_news, &news);
+  give_name("counter");
+  ck_assert_uint_eq(news, TINY_NEWS_CONF);
+  tiny_state_error(&state, "boom", NULL);
+  ck_assert_uint_eq(news, TINY_NEWS_CONF | TINY_NEWS_ERROR);
+  ck_assert_int_eq((int)number("errors"), 1);
+  tiny_state_watch(&state, NULL, NULL);
+  tiny_state_hung(&state, state.start_ns, "x.lua:3");
+  ck_assert_uint_eq(news, TINY_NEWS_CONF | TINY_NEWS_ERROR);
+}
+END_TEST
+
+START_TEST(each_change_of_state_is_news) {
+  unsigned news = 0;
+  tiny_state_watch(&state, note_news, &news);
+  switch (_i) {
+  case 0: tiny_state_hung(&state, state.start_ns, "x.lua:3"); break;
+  case 1: tiny_state_reloaded(&state, false, "refused"); break;
+  case 2: tiny_state_enter(&state, TINY_RUNNING); break;
+  }
+  ck_assert_uint_eq(news, TINY_NEWS_STATE);
+}
+END_TEST
+
+START_TEST(of_a_reload_only_the_outcome_is_news) {
+  unsigned news = 0;
+  tiny_state_enter(&state, TINY_RUNNING);
+  tiny_state_watch(&state, note_news, &news);
+  tiny_state_enter(&state, TINY_RELOADING);
+  tiny_state_enter(&state, TINY_RUNNING);
+  tiny_state_enter(&state, TINY_RUNNING);
+  ck_assert_uint_eq(news, 0);
+  ck_assert_str_eq(text("state"), "running");
+}
+END_TEST
+
 START_TEST(gauges_are_set_and_counters_added) {
   tiny_state_app(&state, "depth", 2.5, false);
   tiny_state_app(&state, "depth", 1.5, false);
@@ -158,7 +213,11 @@ int main(void) {
   tcase_add_test(info_case, bytes_that_are_not_utf8_are_shown_as_question_marks);
   tcase_add_test(info_case, a_hang_shows_until_it_is_over);
   tcase_add_test(info_case, the_turn_that_has_not_ended_counts_as_lag);
+  tcase_add_test(info_case, whoever_publishes_takes_the_lag_and_begins_it_anew);
   tcase_add_test(info_case, gauges_are_set_and_counters_added);
+  tcase_add_test(info_case, a_watcher_is_told_all_news_until_it_goes);
+  tcase_add_loop_test(info_case, each_change_of_state_is_news, 0, 3);
+  tcase_add_test(info_case, of_a_reload_only_the_outcome_is_news);
   suite_add_tcase(suite, info_case);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
