@@ -54,15 +54,19 @@ static int open_stream(tiny_sink *sink) {
   return sink->fd < 0 ? -errno : 0;
 }
 
-/* At once, so that a stream which a script closes later stays ours. */
+/* At once, so that a stream which a script closes later stays ours. One that is closed
+ * already is never looked at again: its number may be anything's by then. */
 static void settle(tiny_sink *sink, const tiny_log_settings *settings) {
   console *c = sink->own ? sink->own : calloc(1, sizeof *c);
   sink->own = c;
   if (!c) sink->on = false;
   if (!sink->on) return;
-  if (c->stream != wanted_stream(settings)) tiny_sink_shut(sink);
+  if (c->stream != wanted_stream(settings)) {
+    tiny_sink_shut(sink);
+    sink->next_try_ns = 0;
+  }
   c->stream = wanted_stream(settings);
-  if (sink->fd < 0) open_stream(sink);
+  if (sink->fd < 0 && sink->next_try_ns != UINT64_MAX) open_stream(sink);
 }
 
 /* A pipe takes up to PIPE_BUF bytes as one piece, so lines of others do not cut ours. */
