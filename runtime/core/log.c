@@ -164,7 +164,7 @@ void tiny_log_printf(tiny_log *log, tiny_level level, const tiny_where *where, c
 }
 
 /* A record of the log's own. Returns 0, or -1 when even the room kept for them is full. */
-static int put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, tiny_level level) {
+static int put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, int level) {
   tiny_record *record = claim(log, 0, TINY_RANK_OWN);
   if (!record) return -1;
   record->kind = (uint8_t)kind;
@@ -223,22 +223,35 @@ static int apply(tiny_log *log, tiny_log_settings *settings) {
   return 0;
 }
 
+static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_size) {
+  if (settings->sinks[TINY_SINK_FILE].on &&
+      tiny_sink_file_check(settings->conf, why, why_size) != 0) {
+    return -1;
+  }
+  if (!settings->sinks[TINY_SINK_SYSLOG].on) return 0;
+  return tiny_sink_syslog_check(settings->conf, why, why_size);
+}
+
 int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
   tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
   if (!settings) return -1;
-  pthread_mutex_lock(&log->lock);
-  int error = apply(log, settings);
-  pthread_mutex_unlock(&log->lock);
-  if (!error) return 0;
-  snprintf(why, why_size, "log.buffer: out of memory");
-  tiny_log_settings_free(settings);
-  return -1;
+  int error = check_sinks(settings, why, why_size);
+  if (!error) {
+    pthread_mutex_lock(&log->lock);
+    error = apply(log, settings);
+    pthread_mutex_unlock(&log->lock);
+    if (error) snprintf(why, why_size, "log.buffer: out of memory");
+  }
+  if (error) tiny_log_settings_free(settings);
+  return error;
 }
 
 int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
   tiny_log_settings *settings = tiny_log_settings_new((tiny_conf *)conf, why, why_size);
+  if (!settings) return -1;
+  int error = check_sinks(settings, why, why_size);
   tiny_log_settings_free(settings);
-  return settings ? 0 : -1;
+  return error;
 }
 
 static void set_level(tiny_log *log, int id, tiny_level level) {
@@ -280,21 +293,30 @@ static struct timespec after_ms(unsigned ms) {
   return t;
 }
 
-int tiny_log_flush(tiny_log *log, unsigned ms) {
+static uint64_t in_ns(struct timespec t) {
+  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int flush(tiny_log *log, unsigned ms, int how) {
   struct timespec until = after_ms(ms);
-  int error = 0;
+  int error = ETIMEDOUT;
   pthread_mutex_lock(&log->lock);
   uint64_t ticket = log->asked + 1;
-  if (put_own(log, TINY_RECORD_FLUSH, ticket, TINY_DEBUG) == 0) {
+  if (put_own(log, TINY_RECORD_FLUSH, ticket, how) == 0) {
     log->asked = ticket;
-    while (!error && log->answered < ticket) {
+    for (error = 0; !error && log->answered < ticket;) {
       error = pthread_cond_timedwait(&log->answers, &log->lock, &until);
     }
-  } else {
-    error = ETIMEDOUT;
   }
   pthread_mutex_unlock(&log->lock);
   return error ? -1 : 0;
+}
+
+int tiny_log_flush(tiny_log *log, unsigned ms) { return flush(log, ms, TINY_LOG_ALL); }
+
+int tiny_log_finish(tiny_log *log, unsigned ms) {
+  atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
+  return flush(log, ms + 100, TINY_LOG_LAST);
 }
 
 tiny_log_counts tiny_log_count(const tiny_log *log) {
@@ -318,6 +340,8 @@ static int start_thread(tiny_log *log) {
 static void destroy(tiny_log *log) {
   for (int id = 0; id < TINY_SINKS; id++) tiny_sink_fini(&log->sinks[id]);
   tiny_log_settings_free(log->settings);
+  tiny_repeat_free(log->repeat);
+  free(log->spare);
   for (tiny_ring *ring = log->first, *next; ring; ring = next) {
     next = ring->next;
     tiny_ring_free(ring);
@@ -328,7 +352,12 @@ static void destroy(tiny_log *log) {
 }
 
 static void init_sinks(tiny_log *log) {
-  static const tiny_sink_type *const types[TINY_SINKS] = {[TINY_SINK_CONSOLE] = &tiny_sink_console};
+  static const tiny_sink_type *const types[TINY_SINKS] = {
+      [TINY_SINK_CONSOLE] = &tiny_sink_console,
+      [TINY_SINK_SYSLOG] = &tiny_sink_syslog,
+      [TINY_SINK_FILE] = &tiny_sink_file,
+      [TINY_SINK_EMAIL] = &tiny_sink_email,
+  };
   for (int id = 0; id < TINY_SINKS; id++) {
     log->sinks[id] = (tiny_sink){.type = types[id], .id = id, .log = log, .fd = -1};
     log->levels[id] = TINY_LEVELS;
@@ -351,9 +380,11 @@ tiny_log *tiny_log_open(void) {
   init_lock(log);
   init_sinks(log);
   log->buffer = 4u << 20;
+  log->repeat = tiny_repeat_new();
+  log->spare = malloc(TINY_LOG_SPARE);
   log->first = log->reading = tiny_ring_new(log->buffer);
   atomic_store(&log->ring, log->first);
-  if (log->first && start_thread(log) == 0) return log;
+  if (log->repeat && log->spare && log->first && start_thread(log) == 0) return log;
   destroy(log);
   return NULL;
 }
@@ -364,9 +395,13 @@ static void configure_at_last(tiny_log *log) {
   if (!atomic_load(&log->configured)) tiny_log_configure(log, NULL, why, sizeof why);
 }
 
+/* The thread gives up itself when the time is up, unless a dead disk holds it. */
 static bool wait_for_end(tiny_log *log, unsigned ms) {
-  struct timespec until = after_ms(ms);
+  struct timespec until = after_ms(ms + 500);
   int error = 0;
+  atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
+  atomic_store(&log->stop, true);
+  tiny_log_wake(log);
   pthread_mutex_lock(&log->lock);
   while (!error && !log->ended) error = pthread_cond_timedwait(&log->answers, &log->lock, &until);
   bool ended = log->ended;
@@ -377,12 +412,11 @@ static bool wait_for_end(tiny_log *log, unsigned ms) {
 void tiny_log_close(tiny_log *log, unsigned ms) {
   if (!log) return;
   configure_at_last(log);
-  atomic_store(&log->stop, true);
-  tiny_log_wake(log);
+  tiny_log_on_threshold(log, NULL, NULL);
   if (wait_for_end(log, ms)) {
     pthread_join(log->thread, NULL);
     destroy(log);
   } else {
-    pthread_detach(log->thread); /* a dead disk holds it: it keeps the log, which is never freed */
+    pthread_detach(log->thread); /* it keeps the log, which is never freed */
   }
 }

@@ -20,7 +20,7 @@ typedef struct tiny_where {
 } tiny_where;
 
 typedef struct tiny_log_counts {
-  uint64_t lines;   /* taken into the ring */
+  uint64_t lines;   /* read out of the ring, shortly after they were put */
   uint64_t dropped; /* found the ring full, all levels */
 } tiny_log_counts;
 
@@ -79,6 +79,10 @@ void tiny_log_reopen(tiny_log *log);
  * longest. Returns 0, or -1 when the time ran out. Any thread but the log's. */
 int tiny_log_flush(tiny_log *log, unsigned ms);
 
+/* The process is about to end without tiny_log_close(): as flush, and sinks in trouble and
+ * the mail get the rest of the time. Lines put later are still taken. */
+int tiny_log_finish(tiny_log *log, unsigned ms);
+
 /* Write what the ring holds to console, file and syslog with async-signal-safe
  * calls only, each with a bounded wait. For crash handlers; the log is not
  * usable afterwards. */
@@ -86,7 +90,9 @@ void tiny_log_crash(tiny_log *log, const char *text, size_t size);
 
 tiny_log_counts tiny_log_count(const tiny_log *log); /* any thread */
 
-/* Flush (bounded by 'ms'), stop the thread, close the sinks, free. */
+/* Finish (bounded by 'ms'), stop the thread, close the sinks, free. No line may be put any
+ * more. A log that was never configured writes its lines to stderr: why a start failed must
+ * be seen. */
 void tiny_log_close(tiny_log *log, unsigned ms);
 
 #endif

@@ -15,8 +15,11 @@ typedef enum tiny_record_kind {
   TINY_RECORD_SETTINGS, /* word: a tiny_log_settings to put in force */
   TINY_RECORD_LEVEL,    /* word: a sink's index; level: its new level */
   TINY_RECORD_REOPEN,   /* open the log files again */
-  TINY_RECORD_FLUSH     /* word: the ticket of a waiting tiny_log_flush() */
+  TINY_RECORD_FLUSH     /* word: the ticket of who waits; level: a tiny_log_how */
 } tiny_record_kind;
+
+/* What a flush is for: lines handed to the sinks, or as good as out of the house. */
+typedef enum tiny_log_how { TINY_LOG_ALL, TINY_LOG_LAST } tiny_log_how;
 
 typedef struct tiny_record {
   _Atomic uint32_t units; /* whole size in units of 8 bytes; 0 until it is complete */

@@ -21,6 +21,64 @@ static uint64_t now_ns(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* ---- sleeping ---- */
+
+static void wait_for(tiny_log *log, tiny_log_sleep how, uint64_t ns) {
+  struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+  syscall(SYS_futex, &log->sleep, FUTEX_WAIT_PRIVATE, (uint32_t)how, ns == UINT64_MAX ? NULL : &t,
+          NULL, 0);
+}
+
+void tiny_log_wake(tiny_log *log) {
+  if (atomic_exchange(&log->sleep, TINY_LOG_AWAKE) == TINY_LOG_AWAKE) return;
+  syscall(SYS_futex, &log->sleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void tiny_log_nudge(tiny_log *log) {
+  atomic_store(&log->nudged, true);
+  tiny_log_wake(log);
+}
+
+static uint64_t from_now(uint64_t due, clockid_t clock) {
+  uint64_t now = due == UINT64_MAX ? 0 : now_ns(clock);
+  return due > now ? due - now : 0;
+}
+
+static uint64_t until_due(const tiny_log *log) {
+  uint64_t wait = from_now(tiny_repeat_due(log->repeat), CLOCK_REALTIME);
+  for (int id = 0; id < TINY_SINKS; id++) {
+    uint64_t ns = from_now(tiny_sink_due(&log->sinks[id]), CLOCK_MONOTONIC);
+    if (log->sinks[id].on && ns < wait) wait = ns;
+  }
+  return wait;
+}
+
+/* Nothing is left in the ring, nor in one that took its place. */
+static bool empty(tiny_log *log) {
+  return tiny_ring_used(log->reading) == 0 && log->reading == atomic_load(&log->ring);
+}
+
+static bool may_sleep(tiny_log *log) {
+  return empty(log) && !atomic_load(&log->stop) && !atomic_exchange(&log->nudged, false);
+}
+
+/* Whoever brings something after may_sleep() has looked finds the thread asleep, and wakes it. */
+static void sleep_long(tiny_log *log) {
+  uint64_t ns = until_due(log);
+  tiny_ring_rewind(log->reading);
+  atomic_store(&log->sleep, TINY_LOG_ASLEEP);
+  if (ns > 0 && may_sleep(log)) wait_for(log, TINY_LOG_ASLEEP, ns);
+  atomic_store(&log->sleep, TINY_LOG_AWAKE);
+}
+
+static void nap(tiny_log *log) {
+  uint32_t awake = TINY_LOG_AWAKE;
+  if (atomic_compare_exchange_strong(&log->sleep, &awake, TINY_LOG_NAPPING)) {
+    wait_for(log, TINY_LOG_NAPPING, NAP_NS);
+  }
+  atomic_store(&log->sleep, TINY_LOG_AWAKE);
+}
+
 /* ---- lines ---- */
 
 static void to_sinks(tiny_log *log, const tiny_sink *except, const tiny_line *line) {
@@ -65,13 +123,19 @@ static void tell_lost(tiny_log *log) {
                sum, lost[TINY_DEBUG], lost[TINY_INFO], lost[TINY_WARN], lost[TINY_ERROR]);
 }
 
+/* What was held back until 'time_ns', since 1970. */
+static void tell_held(tiny_log *log, uint64_t time_ns) {
+  tiny_line line;
+  while (tiny_repeat_tell(log->repeat, time_ns, &line)) to_sinks(log, NULL, &line);
+}
+
 static tiny_span take(const char **at, size_t size) {
   tiny_span span = {*at, size};
   *at += size;
   return span;
 }
 
-static void read_line(tiny_log *log, const tiny_record *record) {
+tiny_line tiny_log_line(const tiny_record *record) {
   const char *at = record->bytes;
   tiny_line line = {.level = record->level, .time_ns = record->word, .number = record->line};
   line.text = take(&at, record->text_size);
@@ -79,18 +143,23 @@ static void read_line(tiny_log *log, const tiny_record *record) {
   line.func = take(&at, record->func_size);
   line.thread = take(&at, record->thread_size);
   line.fields = take(&at, record->fields_size);
-  if (record->lost != (uint32_t)log->told_all) tell_lost(log);
-  to_sinks(log, NULL, &line);
+  return line;
+}
+
+static void read_line(tiny_log *log, const tiny_record *record) {
+  tiny_line line = tiny_log_line(record);
+  uint32_t limit = log->settings->repeat_limit;
   uint64_t lines = atomic_load_explicit(&log->lines, memory_order_relaxed);
   atomic_store_explicit(&log->lines, lines + 1, memory_order_relaxed);
+  if (record->lost != (uint32_t)log->told_all) tell_lost(log);
+  tell_held(log, line.time_ns);
+  if (!limit || tiny_repeat_pass(log->repeat, limit, &line)) to_sinks(log, NULL, &line);
 }
 
 /* ---- what else the ring brings ---- */
 
 static void settle(tiny_log *log, tiny_log_settings *settings) {
-  for (int id = 0; id < TINY_SINKS; id++) {
-    if (log->sinks[id].type) tiny_sink_settle(&log->sinks[id], settings);
-  }
+  for (int id = 0; id < TINY_SINKS; id++) tiny_sink_settle(&log->sinks[id], settings);
   tiny_log_settings_free(log->settings);
   log->settings = settings;
 }
@@ -110,10 +179,35 @@ static void flush(tiny_log *log) {
   }
 }
 
-static void answer_flush(tiny_log *log, uint64_t ticket) {
+static bool busy(tiny_log *log) {
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (log->sinks[id].on && tiny_sink_busy(&log->sinks[id])) return true;
+  }
+  return false;
+}
+
+/* The process is about to end: what sinks in trouble still have they get until the time is up. */
+static void finish(tiny_log *log) {
+  uint64_t by_ns = atomic_load(&log->stop_by_ns);
+  tell_lost(log);
+  tell_held(log, UINT64_MAX);
+  for (int id = 0; id < TINY_SINKS; id++) {
+    if (log->sinks[id].on) tiny_sink_hurry(&log->sinks[id], by_ns);
+  }
+  while (busy(log) && now_ns(CLOCK_MONOTONIC) < by_ns) {
+    nap(log);
+    flush(log);
+  }
   flush(log);
+}
+
+static void answer_flush(tiny_log *log, const tiny_record *record) {
+  if (record->level == TINY_LOG_LAST)
+    finish(log);
+  else
+    flush(log);
   pthread_mutex_lock(&log->lock);
-  log->answered = ticket;
+  log->answered = record->word;
   pthread_cond_broadcast(&log->answers);
   pthread_mutex_unlock(&log->lock);
 }
@@ -129,9 +223,17 @@ static void read_record(tiny_log *log, const tiny_record *record) {
     log->sinks[record->word].level = record->level;
     tell_changed(log);
     break;
-  case TINY_RECORD_FLUSH: answer_flush(log, record->word); break;
+  case TINY_RECORD_REOPEN: tiny_sink_reopen(&log->sinks[TINY_SINK_FILE]); break;
+  case TINY_RECORD_FLUSH: answer_flush(log, record); break;
   default: break;
   }
+}
+
+/* A signal handler writes what is left. It ends the process. */
+static void park_when_crashed(tiny_log *log) {
+  if (!atomic_load_explicit(&log->crashed, memory_order_relaxed)) return;
+  atomic_store(&log->parked, true);
+  for (;;) pause();
 }
 
 /* Read all that is complete. Returns whether there was anything. */
@@ -139,6 +241,7 @@ static bool drain(tiny_log *log) {
   tiny_record *record;
   bool any = false;
   while ((record = tiny_ring_peek(log->reading, &log->ahead))) {
+    park_when_crashed(log);
     read_record(log, record);
     tiny_ring_pass(log->reading, record, &log->ahead);
     if (log->ahead >= GIVE_AT) tiny_ring_give(log->reading, &log->ahead);
@@ -151,79 +254,38 @@ static bool drain(tiny_log *log) {
   return true;
 }
 
-/* ---- sleeping ---- */
-
-static void wait_for(tiny_log *log, tiny_log_sleep how, uint64_t ns) {
-  struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-  syscall(SYS_futex, &log->sleep, FUTEX_WAIT_PRIVATE, (uint32_t)how, ns == UINT64_MAX ? NULL : &t,
-          NULL, 0);
-}
-
-void tiny_log_wake(tiny_log *log) {
-  if (atomic_exchange(&log->sleep, TINY_LOG_AWAKE) == TINY_LOG_AWAKE) return;
-  syscall(SYS_futex, &log->sleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static uint64_t until_due(const tiny_log *log) {
-  uint64_t due = UINT64_MAX, now = now_ns(CLOCK_MONOTONIC);
-  for (int id = 0; id < TINY_SINKS; id++) {
-    uint64_t at = log->sinks[id].on ? tiny_sink_due(&log->sinks[id]) : UINT64_MAX;
-    if (at < due) due = at;
-  }
-  if (due == UINT64_MAX) return due;
-  return due > now ? due - now : 0;
-}
-
-/* Nothing is left in the ring, nor in one that took its place. */
-static bool empty(tiny_log *log) {
-  return tiny_ring_used(log->reading) == 0 && log->reading == atomic_load(&log->ring);
-}
-
-/* Whoever claims a record after empty() has looked finds the thread asleep, and wakes it. */
-static void sleep_long(tiny_log *log) {
-  uint64_t ns = until_due(log);
-  tiny_ring_rewind(log->reading);
-  atomic_store(&log->sleep, TINY_LOG_ASLEEP);
-  if (ns > 0 && empty(log) && !atomic_load(&log->stop)) wait_for(log, TINY_LOG_ASLEEP, ns);
-  atomic_store(&log->sleep, TINY_LOG_AWAKE);
-}
-
-static void nap(tiny_log *log) {
-  uint32_t awake = TINY_LOG_AWAKE;
-  if (atomic_load(&log->stop)) return;
-  if (atomic_compare_exchange_strong(&log->sleep, &awake, TINY_LOG_NAPPING)) {
-    wait_for(log, TINY_LOG_NAPPING, NAP_NS);
-  }
-  atomic_store(&log->sleep, TINY_LOG_AWAKE);
-}
+/* ---- beginning and end ---- */
 
 static void wait_until_configured(tiny_log *log) {
   while (!atomic_load(&log->configured)) {
     atomic_store(&log->sleep, TINY_LOG_ASLEEP);
     if (!atomic_load(&log->configured)) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
   }
+  tiny_log_settings *first = log->settings;
+  log->settings = NULL;
+  settle(log, first);
 }
 
-static void tell_ended(tiny_log *log) {
+static bool finished(tiny_log *log) { return atomic_load(&log->stop) && empty(log); }
+
+static void end(tiny_log *log) {
+  finish(log);
   pthread_mutex_lock(&log->lock);
   log->ended = true;
   pthread_cond_broadcast(&log->answers);
   pthread_mutex_unlock(&log->lock);
 }
 
-static bool finished(tiny_log *log) { return atomic_load(&log->stop) && empty(log); }
-
 void *tiny_log_run(void *data) {
   tiny_log *log = data;
   prctl(PR_SET_NAME, "log");
   wait_until_configured(log);
-  tiny_log_settings *first = log->settings;
-  log->settings = NULL;
-  settle(log, first);
   for (int naps = 0; !finished(log);) {
     bool any = drain(log);
     if (!any) tell_lost(log);
+    if (!any) tell_held(log, now_ns(CLOCK_REALTIME));
     flush(log);
+    park_when_crashed(log);
     naps = any ? 0 : naps + 1;
     if (naps < NAPS) {
       nap(log);
@@ -231,6 +293,6 @@ void *tiny_log_run(void *data) {
       sleep_long(log);
     }
   }
-  tell_ended(log);
+  end(log);
   return NULL;
 }

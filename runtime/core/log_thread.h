@@ -4,6 +4,7 @@
 #ifndef TINY_LOG_THREAD_H
 #define TINY_LOG_THREAD_H
 
+#include "log_repeat.h"
 #include "log_ring.h"
 #include "sink.h"
 #include <pthread.h>
@@ -14,6 +15,8 @@ typedef enum tiny_log_sleep {
   TINY_LOG_NAPPING, /* looks again within a millisecond: wake it only for a ring half full */
   TINY_LOG_ASLEEP   /* until woken */
 } tiny_log_sleep;
+
+#define TINY_LOG_SPARE (128u * 1024)
 
 struct tiny_log {
   /* Read by every writer, seldom written. */
@@ -26,6 +29,10 @@ struct tiny_log {
   _Alignas(64) _Atomic uint64_t lost[TINY_LEVELS]; /* lines that found the ring full */
   _Atomic uint64_t lines;                          /* read out of the ring */
   _Atomic bool stop;                               /* empty the ring, then end */
+  _Atomic uint64_t stop_by_ns;                     /* CLOCK_MONOTONIC; set before 'stop' */
+  _Atomic bool nudged;                             /* woken for something not in the ring */
+  _Atomic bool crashed;                            /* a signal handler takes over the sinks */
+  _Atomic bool parked;                             /* the thread has left them to it */
 
   pthread_t thread;
   pthread_mutex_t lock; /* guards what is below until the next comment */
@@ -44,8 +51,10 @@ struct tiny_log {
   tiny_log_settings *settings;
   tiny_sink sinks[TINY_SINKS];
   tiny_clock clock;
+  tiny_repeat *repeat;
   uint64_t told[TINY_LEVELS]; /* of 'lost' */
   uint64_t told_all;
+  char *spare; /* TINY_LOG_SPARE bytes that a signal handler formats lines in */
 };
 
 /* How many lines found the ring full, all levels. Any thread. */
@@ -54,8 +63,14 @@ uint64_t tiny_log_lost(const tiny_log *log);
 /* The thread's main function; 'log' is its argument. */
 void *tiny_log_run(void *log);
 
+/* A line as it lies in the ring. */
+tiny_line tiny_log_line(const tiny_record *record);
+
 /* Let the log thread look at the ring, if it sleeps. Any thread. */
 void tiny_log_wake(tiny_log *log);
+
+/* Let it look after its sinks, also if it is just about to sleep. Any thread. */
+void tiny_log_nudge(tiny_log *log);
 
 /* A line of the log's own to every sink but 'except' (NULL: to all). Log thread. */
 void tiny_log_own(tiny_log *log, const tiny_sink *except, tiny_level level, const char *format, ...)

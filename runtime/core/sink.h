@@ -10,6 +10,7 @@
 
 typedef struct tiny_sink tiny_sink;
 
+/* Functions that a sink may do without are marked with what is done instead. */
 typedef struct tiny_sink_type {
   char mark; /* ends each line in the buffer */
 
@@ -20,11 +21,25 @@ typedef struct tiny_sink_type {
   int (*open)(tiny_sink *sink);
 
   /* Hand over some of 'bytes', which are whole lines but for the first. Returns
-   * how many were taken, or a negative errno. */
+   * how many were taken, or a negative errno. Also called in a signal handler, at the end. */
   ssize_t (*write)(tiny_sink *sink, const char *bytes, size_t size);
 
-  /* Write a line at 'at' as tiny_format_write() does, which NULL stands for; 128 bytes more fit. */
+  /* A line is about to be written or buffered. NULL: nothing to do. */
+  void (*before)(tiny_sink *sink, const tiny_line *line);
+
+  /* Write a line at 'at' as tiny_format_write() does, with up to 128 bytes more. NULL: as that does. */
   char *(*line)(tiny_sink *sink, tiny_clock *clock, const tiny_line *line, char *at, char *end);
+
+  /* Where lines are not buffered but collected elsewhere: take each; look after them now and
+   * then; hand them over now, until 'by_ns' of CLOCK_MONOTONIC; whether that is still going on.
+   * All NULL: buffered. */
+  void (*take)(tiny_sink *sink, tiny_clock *clock, const tiny_line *line);
+  void (*tend)(tiny_sink *sink);
+  void (*hurry)(tiny_sink *sink, uint64_t by_ns);
+  bool (*busy)(tiny_sink *sink);
+
+  /* Free sink->own; it may be NULL. NULL: free() does. */
+  void (*fini)(tiny_sink *sink);
 } tiny_sink_type;
 
 struct tiny_sink {
@@ -48,7 +63,12 @@ struct tiny_sink {
   uint64_t pause_ns;    /* until the try after the next */
 };
 
-extern const tiny_sink_type tiny_sink_console;
+extern const tiny_sink_type tiny_sink_console, tiny_sink_syslog, tiny_sink_file, tiny_sink_email;
+
+/* Whether a sink that 'conf' turns on could work, by the look of it. Return 0, or -1 with
+ * the reason in 'why'. Any thread. */
+int tiny_sink_file_check(const tiny_conf *conf, char *why, size_t why_size);
+int tiny_sink_syslog_check(const tiny_conf *conf, char *why, size_t why_size);
 
 /* Put settings in force; they live until the next call. */
 void tiny_sink_settle(tiny_sink *sink, const tiny_log_settings *settings);
@@ -61,14 +81,31 @@ static inline bool tiny_sink_takes(const tiny_sink *sink, tiny_level level) {
 /* Append a line to the buffer. One that finds it full is counted. */
 void tiny_sink_line(tiny_sink *sink, tiny_clock *clock, const tiny_line *line);
 
+/* Write a line and its mark as they go into the buffer, which is not looked at; never to 'end'.
+ * Returns where it stopped. May be called in a signal handler when the clock is frozen. */
+char *tiny_sink_write(tiny_sink *sink, tiny_clock *clock, const tiny_line *line, char *at,
+                      char *end);
+
 /* Hand over what waits, as far as it is taken and due for a try at 'now_ns'. */
 void tiny_sink_flush(tiny_sink *sink, uint64_t now_ns);
 
 /* When tiny_sink_flush() has something to do, CLOCK_MONOTONIC; UINT64_MAX: when lines come. */
 uint64_t tiny_sink_due(const tiny_sink *sink);
 
+/* The end is near: hand over what waits, until 'by_ns'. Does not wait itself: flush goes on
+ * with it, and busy says whether there is still something to hand over. */
+void tiny_sink_hurry(tiny_sink *sink, uint64_t by_ns);
+bool tiny_sink_busy(const tiny_sink *sink);
+
+/* For a type's open: make 'fd' (what open() or socket() returned) the sink's, off the numbers of
+ * the standard streams, which others write to. Returns 0 or a negative errno. */
+int tiny_sink_take(tiny_sink *sink, int fd);
+
 /* Close the file descriptor; what waits stays. */
 void tiny_sink_shut(tiny_sink *sink);
+
+/* Hand over what can be, then shut: it is opened again, at once, for what comes next. */
+void tiny_sink_reopen(tiny_sink *sink);
 
 /* Free all it holds. */
 void tiny_sink_fini(tiny_sink *sink);

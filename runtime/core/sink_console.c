@@ -19,7 +19,7 @@
 typedef struct console {
   int stream;     /* STDERR_FILENO or STDOUT_FILENO */
   mode_t type;    /* of what it is connected to, S_IFMT bits */
-  bool may_block; /* it could not be had with O_NONBLOCK */
+  bool may_block; /* a pipe or terminal that could not be had with O_NONBLOCK */
   bool colour;
 } console;
 
@@ -41,28 +41,33 @@ static int reopen(int stream) {
   return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+static int dup_of(int stream) { return fcntl(stream, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); }
+
 static int open_stream(tiny_sink *sink) {
   console *c = sink->own;
   struct stat st;
   if (fstat(c->stream, &st) != 0) return -ECANCELED; /* closed; who knows what gets its number */
   c->type = st.st_mode & S_IFMT;
   bool two = c->type == S_IFIFO || c->type == S_IFCHR;
-  sink->fd = two ? reopen(c->stream) : -1;
-  c->may_block = two && sink->fd < 0;
-  if (sink->fd < 0) sink->fd = fcntl(c->stream, F_DUPFD_CLOEXEC, 3);
   c->colour = wants_colour(c->stream);
-  return sink->fd < 0 ? -errno : 0;
+  if (two && tiny_sink_take(sink, reopen(c->stream)) == 0) return 0;
+  c->may_block = two;
+  return tiny_sink_take(sink, dup_of(c->stream));
 }
 
-/* At once, so that a stream which a script closes later stays ours. */
+/* At once, so that a stream which a script closes later stays ours. One that is closed
+ * already is never looked at again: its number may be anything's by then. */
 static void settle(tiny_sink *sink, const tiny_log_settings *settings) {
   console *c = sink->own ? sink->own : calloc(1, sizeof *c);
   sink->own = c;
   if (!c) sink->on = false;
   if (!sink->on) return;
-  if (c->stream != wanted_stream(settings)) tiny_sink_shut(sink);
+  if (c->stream != wanted_stream(settings)) {
+    tiny_sink_shut(sink);
+    sink->next_try_ns = 0;
+  }
   c->stream = wanted_stream(settings);
-  if (sink->fd < 0) open_stream(sink);
+  if (sink->fd < 0 && sink->next_try_ns != UINT64_MAX) open_stream(sink);
 }
 
 /* A pipe takes up to PIPE_BUF bytes as one piece, so lines of others do not cut ours. */

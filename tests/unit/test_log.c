@@ -1,63 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * test_log.c -- a log from end to end: put, ring, thread, console on a pipe. */
-#include "log.h"
-
-#include <check.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static tiny_log *lines;
-static int reader, true_stderr;
-static char got[1 << 20], why[200];
-
-/* The console of the log under test is a pipe. */
-static void setup(void) {
-  int ends[2];
-  ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-  fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
-  fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  true_stderr = dup(STDERR_FILENO);
-  dup2(ends[1], STDERR_FILENO);
-  close(ends[1]);
-  reader = ends[0];
-  lines = tiny_log_open();
-  ck_assert_ptr_nonnull(lines);
-}
-
-static void teardown(void) {
-  tiny_log_close(lines, 5000);
-  dup2(true_stderr, STDERR_FILENO);
-  close(true_stderr);
-  close(reader);
-}
-
-static void configure(json_t *keys) {
-  json_object_set_new(keys, "svr.name", json_string("srv"));
-  json_object_set_new(keys, "log.console", json_true());
-  if (!json_object_get(keys, "log.console.format")) {
-    json_object_set_new(keys, "log.console.format", json_string("%(levelname)s %(message)s"));
-  }
-  tiny_conf *conf = tiny_conf_new(keys, "/tmp/conf.lua");
-  ck_assert_msg(tiny_log_configure(lines, conf, why, sizeof why) == 0, "%s", why);
-  tiny_conf_drop(conf);
-}
-
-/* All that has come out by now. */
-static const char *output(void) {
-  ck_assert_int_eq(tiny_log_flush(lines, 5000), 0);
-  ssize_t n = read(reader, got, sizeof got - 1);
-  got[n > 0 ? n : 0] = 0;
-  return got;
-}
-
-static void put(tiny_level level, const char *text) {
-  tiny_log_put(lines, level, NULL, text, strlen(text), NULL);
-}
+#include "log_fixture.h"
 
 START_TEST(lines_wait_until_the_log_is_configured) {
   put(TINY_INFO, "early");
@@ -176,7 +119,7 @@ START_TEST(a_full_ring_drops_plain_lines_first_and_says_how_many) {
   ck_assert_uint_gt(dropped, 1000);
   put(TINY_ERROR, "still room");
   ck_assert_uint_eq(tiny_log_count(lines).dropped, dropped);
-  fcntl(reader, F_SETFL, 0);
+  fcntl(console, F_SETFL, 0);
   configure(json_pack("{ss}", "log.console.level", "WARN"));
   snprintf(text, sizeof text,
            "WARN %llu lines were lost, log.buffer was full (DEBUG 0, INFO %llu, WARN 0, ERROR 0)\n"
@@ -189,7 +132,7 @@ END_TEST
 START_TEST(a_log_that_nobody_configured_writes_its_lines_when_it_closes) {
   put(TINY_ERROR, "cannot start");
   tiny_log_close(lines, 5000);
-  ssize_t n = read(reader, got, sizeof got - 1);
+  ssize_t n = read(console, got, sizeof got - 1);
   ck_assert_int_gt(n, 0);
   got[n] = 0;
   ck_assert_ptr_nonnull(strstr(got, ">> cannot start \n"));
@@ -198,9 +141,8 @@ START_TEST(a_log_that_nobody_configured_writes_its_lines_when_it_closes) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("log");
   TCase *tests = tcase_create("log");
-  tcase_add_checked_fixture(tests, setup, teardown);
+  tcase_add_checked_fixture(tests, open_log, close_log);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, lines_wait_until_the_log_is_configured);
   tcase_add_test(tests, lines_below_the_level_are_not_taken);
@@ -213,10 +155,5 @@ int main(void) {
   tcase_add_test(tests, messages_up_to_64_kb_are_whole_and_longer_ones_marked);
   tcase_add_test(tests, a_full_ring_drops_plain_lines_first_and_says_how_many);
   tcase_add_test(tests, a_log_that_nobody_configured_writes_its_lines_when_it_closes);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return run_suite("log", tests);
 }
