@@ -69,6 +69,16 @@ static void show_identity(const json_t *info) {
       number(info, "generations_alive"));
 }
 
+static void show_draining(const json_t *info) {
+  size_t i;
+  json_t *one;
+  json_array_foreach(json_object_get(info, "draining"), i, one) {
+    row("draining", "generation %.0f: %.0f tasks (%.0f of requests), %.0f handles",
+        number(one, "generation"), number(one, "tasks"), number(one, "requests"),
+        number(one, "handles"));
+  }
+}
+
 static void show_history(const json_t *info) {
   const char *reloaded = text(info, "last_reload_time");
   row("reloaded", "%s", reloaded ? reloaded : "never");
@@ -93,6 +103,7 @@ static void show_counts(const json_t *info) {
 static void show(const json_t *info) {
   const char *stack = text(info, "hung_stack");
   show_identity(info);
+  show_draining(info);
   show_history(info);
   show_counts(info);
   if (stack) printf("\n%s\n", stack);

@@ -243,6 +243,25 @@ static void add_counts(tiny_state *state, json_t *info) {
   json_object_set_new(info, "log_dropped", count(log.dropped));
 }
 
+void tiny_state_draining(tiny_state *state, const tiny_draining *list, unsigned size) {
+  unsigned shown = size < TINY_DRAINING_SHOWN ? size : TINY_DRAINING_SHOWN;
+  pthread_mutex_lock(&state->lock);
+  memcpy(state->draining, list, shown * sizeof *list);
+  state->draining_count = shown;
+  pthread_mutex_unlock(&state->lock);
+}
+
+static json_t *draining(const tiny_state *state) {
+  json_t *list = json_array();
+  for (unsigned i = 0; i < state->draining_count; i++) {
+    const tiny_draining *d = &state->draining[i];
+    json_array_append_new(list, json_pack("{sI si si si}", "generation", (json_int_t)d->number,
+                                          "tasks", (int)d->tasks, "requests", (int)d->requests,
+                                          "handles", (int)d->handles));
+  }
+  return list;
+}
+
 static json_t *make_info(tiny_state *state, bool take) {
   json_t *info = json_object();
   uint64_t now = nanoseconds(CLOCK_MONOTONIC);
@@ -251,6 +270,7 @@ static json_t *make_info(tiny_state *state, bool take) {
   add_identity(state, info, now);
   add_hang(state, info, now);
   add_history(state, info);
+  json_object_set_new(info, "draining", draining(state));
   json_object_set_new(info, "app", state->app ? json_deep_copy(state->app) : json_object());
   pthread_mutex_unlock(&state->lock);
   add_lag(state, info, now, take);

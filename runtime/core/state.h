@@ -28,6 +28,13 @@ typedef enum tiny_news {
 } tiny_news;
 typedef void (*tiny_told_fn)(void *data, tiny_news news);
 
+/* An old generation that still has work in flight. */
+typedef struct tiny_draining {
+  uint64_t number;
+  unsigned tasks, requests, handles; /* what holds it; requests are tasks too */
+} tiny_draining;
+enum { TINY_DRAINING_SHOWN = 8 };
+
 typedef struct tiny_state tiny_state;
 struct tiny_state {
   tiny_log *log; /* borrowed, for its counts; may be NULL */
@@ -54,8 +61,10 @@ struct tiny_state {
   uint64_t start_ns;   /* the same by CLOCK_MONOTONIC */
   char *hung_stack;    /* NULL unless hung */
   uint64_t hung_since; /* CLOCK_MONOTONIC ns, 0 unless hung */
-  json_t *app;         /* gauges and counters of the server's own */
-  tiny_told_fn told;   /* the watcher; NULL: nobody */
+  tiny_draining draining[TINY_DRAINING_SHOWN];
+  unsigned draining_count;
+  json_t *app;       /* gauges and counters of the server's own */
+  tiny_told_fn told; /* the watcher; NULL: nobody */
   void *told_data;
 };
 
@@ -79,6 +88,9 @@ void tiny_state_watch(tiny_state *state, tiny_told_fn told, void *data);
 
 /* Enter a phase. It is news, unless it is one of a reload's: there the outcome is. Any thread. */
 void tiny_state_enter(tiny_state *state, tiny_phase phase);
+
+/* The old generations that are not gone yet; more than TINY_DRAINING_SHOWN are left out. */
+void tiny_state_draining(tiny_state *state, const tiny_draining *list, unsigned count);
 
 const char *tiny_phase_name(tiny_phase phase);
 

@@ -71,11 +71,29 @@ void tiny_retire(tiny *rt, tiny_generation *g) {
   uv_close((uv_handle_t *)&g->drain_timer, on_timer_closed);
 }
 
+static tiny_draining what_holds(const tiny_generation *g) {
+  tiny_draining d = {.number = g->number, .handles = g->handles};
+  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) {
+    d.tasks += tiny_tasks_count(g, kind, true);
+    d.requests += tiny_tasks_count(g, kind, true) - tiny_tasks_count(g, kind, false);
+  }
+  return d;
+}
+
+void tiny_drain_show(tiny *rt) {
+  tiny_draining list[TINY_DRAINING_SHOWN];
+  unsigned count = 0;
+  if (!rt->draining && !rt->shows_draining) return;
+  for (tiny_generation *g = rt->draining; g && count < TINY_DRAINING_SHOWN; g = g->next)
+    list[count++] = what_holds(g);
+  rt->shows_draining = count > 0;
+  tiny_state_draining(&rt->state, list, count);
+}
+
 static void warn_of_rest(tiny *rt, const tiny_generation *g) {
-  unsigned tasks = 0;
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) tasks += tiny_tasks_count(g, kind, true);
-  tiny_warn(rt->log, "generation %llu is ended with %u tasks and %u handles left",
-            (unsigned long long)g->number, tasks, g->handles);
+  tiny_draining d = what_holds(g);
+  tiny_warn(rt->log, "generation %llu is ended with %u tasks (%u of requests) and %u handles left",
+            (unsigned long long)d.number, d.tasks, d.requests, d.handles);
 }
 
 void tiny_drain_turn(tiny *rt) {

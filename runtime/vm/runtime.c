@@ -97,6 +97,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   tiny *rt = prepare->data;
   tiny_state *s = &rt->state;
   show_counts(rt);
+  tiny_drain_show(rt);
   uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
   uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
   rt->turn_at = now;
@@ -224,7 +225,8 @@ int tiny_run(tiny *rt) {
   tiny_feed_close(rt->feed);
   rt->feed = NULL;
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
-  tiny_log_flush(rt->log, LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
+  tiny_log_flush(rt->log,
+                 LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, false);
   rt->control = NULL;
   tiny_pidfile_unlock(rt->pidfile);

@@ -56,6 +56,7 @@ struct tiny {
 
   tiny_generation *current;  /* in force; NULL until the first has started */
   tiny_generation *draining; /* older ones with work in flight */
+  bool shows_draining;       /* the state has been told of some */
   uint64_t last_number;
   tiny_change change;
   struct tiny_loading *loading; /* the candidate in a helper thread, NULL when there is none */
@@ -115,6 +116,7 @@ void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run a
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
 void tiny_drain_turn(tiny *runtime); /* retire those that have nothing left */
 void tiny_drain_all(tiny *runtime);  /* at the end: retire them whatever they hold */
+void tiny_drain_show(tiny *runtime); /* for status: who is left, and why */
 void tiny_retire(tiny *runtime, tiny_generation *generation);
 
 /* -- helper threads (job.c) */
