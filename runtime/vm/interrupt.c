@@ -168,19 +168,6 @@ static bool is_c_call(lua_State *L, lua_Debug *event) {
   return event->event == LUA_HOOKCALL && lua_getinfo(L, "S", event) && *event->what == 'C';
 }
 
-static int fail(lua_State *L) { return lua_error(L); }
-
-/* Raise so that the VM does not believe that it is still in the hook: no hook is called then, and a
- * message handler that loops, or a load() whose reader was hit, could not be stopped any more.
- * LuaJIT takes a coroutine that dies for the end of the hook. */
-static void raise_outside(lua_State *L) {
-  lua_State *co = lua_newthread(L);
-  lua_pushcfunction(co, fail);
-  lua_resume(co, 0);
-  lua_pushlightuserdata(L, (void *)&interrupted);
-  lua_error(L);
-}
-
 static void on_hook(lua_State *L, lua_Debug *event) {
   tiny_interrupt *in = here;
   if (claim_question(in)) answer_from_lua(in, L);
@@ -188,7 +175,8 @@ static void on_hook(lua_State *L, lua_Debug *event) {
     disarm(in);
   } else if (!is_c_call(L, event)) {
     note_place(in, L);
-    raise_outside(L);
+    lua_pushlightuserdata(L, (void *)&interrupted); /* takes no memory */
+    tiny_guard_raise(L);
   }
 }
 
