@@ -22,6 +22,8 @@ typedef struct tiny_options {
   char *const *argv;
   bool signals; /* take SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT */
   bool exits;   /* may end the process when closing has to be forced */
+  bool interrupts; /* take SIGPROF, to interrupt Lua that hangs and to profile it */
+  bool crashes;    /* tell of SIGSEGV, SIGABRT, SIGBUS and SIGFPE in the log */
 } tiny_options;
 
 /* Exit codes of tiny_run(). */

@@ -7,9 +7,9 @@
  *                     refused              +------ roll back ----+
  */
 #include "api_log.h"
+#include "guard.h"
 #include "runtime.h"
 
-#include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +78,19 @@ static void discard(tiny *rt, tiny_generation *g) {
 
 /* -- back to the old one --------------------------------------------------- */
 
+/* Compiled code can be interrupted in one generation at a time, so only that one may have it. */
+static void let_compile(tiny *rt, tiny_generation *g) {
+  if (!rt->interrupt)
+    tiny_guard_jit(g->L, TINY_JIT_ON);
+  else if (!tiny_interrupt_hold(rt->interrupt, g->L) && g->number == 1)
+    tiny_warn(rt->log, "another runtime in this process interrupts compiled Lua: no JIT here");
+  if (rt->interrupt)
+    tiny_interrupt_slice(rt->interrupt, tiny_conf_ns(g->conf, "svr.watchdog.slice"));
+}
+
 static void serve(tiny *rt, tiny_generation *g) {
   g->life = TINY_ENTERED;
-  luaJIT_setmode(g->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  let_compile(rt, g);
   tiny_state_enter(&rt->state, TINY_RUNNING);
   tiny_generation_call(g, "serve");
 }

@@ -62,6 +62,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 void tiny_retire(tiny *rt, tiny_generation *g) {
   g->life = TINY_DEAD;
+  if (rt->interrupt) tiny_interrupt_let_go(rt->interrupt, g->L);
   tiny_tasks_abandon(g);
   if (!g->drain_timer_open) {
     close_later(rt, g);

@@ -5,12 +5,12 @@
 #include "api_log.h"
 #include "carry.h"
 #include "conf_take.h"
+#include "guard.h"
 #include "modules.h"
 #include "runtime.h"
 
 #include <dlfcn.h>
 #include <lauxlib.h>
-#include <luajit.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +63,8 @@ static int setup(lua_State *L) {
   lua_rawset(L, LUA_REGISTRYINDEX);
   tiny_log_bind(L, g->runtime->log);
   luaL_openlibs(L);
-  luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* openlibs switches it on */
+  lua_pushcfunction(L, tiny_guard_open);
+  lua_call(L, 0, 0);
   add_finder(L);
   return 0;
 }
@@ -112,7 +113,8 @@ static void check_deadline(lua_State *L, lua_Debug *ar) {
     snprintf(g->load_stopped, sizeof g->load_stopped,
              "%s:%d: still loading when its time was over (svr.load_timeout)", ar->short_src,
              ar->currentline);
-  luaL_error(L, "%s", g->load_stopped);
+  lua_pushstring(L, g->load_stopped);
+  tiny_guard_raise(L);
 }
 
 typedef struct load_call {
@@ -141,6 +143,14 @@ static void require(lua_State *L, const char *name) {
   lua_call(L, 1, 1);
 }
 
+/* Made now: a stop may come when there is no memory. */
+static void take_stops(lua_State *L, tiny_generation *g) {
+  for (int stop = 0; stop < TINY_STOPS; stop++) {
+    lua_pushstring(L, tiny_stop_text(stop));
+    g->stops[stop] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+}
+
 static void take_driver(lua_State *L, tiny_generation *g) {
   require(L, "tiny.driver"); /* driver */
   require(L, "tiny.task");   /* driver task */
@@ -151,6 +161,18 @@ static void take_driver(lua_State *L, tiny_generation *g) {
   g->context = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, -1);
   g->driver = luaL_ref(L, LUA_REGISTRYINDEX); /* driver */
+}
+
+/* Compiled code has been seen to crash where an allocation of it failed. */
+static int limit_memory(lua_State *L, load_call *call) {
+  tiny_generation *g = call->generation;
+  double limit = tiny_conf_number(g->conf, "svr.lua.memory_limit");
+  if (!(limit > 0)) return 0;
+  tiny_guard_jit(L, TINY_JIT_NEVER);
+  if (tiny_allocator_limit(&g->allocator, g->L, (size_t)limit) == 0) return 0;
+  snprintf(call->why, call->why_size, "svr.lua.memory_limit: %.0f bytes are not enough to begin with",
+           limit);
+  return -1;
 }
 
 /* conf.lua first: it says how long the script may take. */
@@ -167,7 +189,7 @@ static int load_conf(lua_State *L, load_call *call) {
   g->conf = tiny_conf_new(keys, call->conf);
   if (!g->conf) return luaL_error(L, "not enough memory");
   set_deadline(g, tiny_conf_ms(g->conf, "svr.load_timeout"));
-  return 0;
+  return limit_memory(L, call);
 }
 
 static int load_script(lua_State *L, load_call *call) {
@@ -183,6 +205,7 @@ static int load_script(lua_State *L, load_call *call) {
 
 static int load_protected(lua_State *L) {
   load_call *call = lua_touserdata(L, 1);
+  take_stops(L, call->generation);
   take_driver(L, call->generation); /* call driver */
   lua_sethook(L, check_deadline, LUA_MASKCOUNT, 1000);
   if (load_conf(L, call) == 0 && load_script(L, call) == 0) call->rc = 0;
@@ -193,7 +216,9 @@ int tiny_generation_load(tiny_generation *g, const char *conf, const char *scrip
                          uint64_t timeout_ms, char *why, size_t why_size) {
   load_call call = {g, conf, script, timeout_ms, why, why_size, -1};
   set_deadline(g, timeout_ms);
+  tiny_guard_lock_hook(g->L, true);
   int status = lua_cpcall(g->L, load_protected, &call);
+  tiny_guard_lock_hook(g->L, false);
   lua_sethook(g->L, NULL, 0, 0);
   if (status != 0) {
     const char *text = lua_tostring(g->L, -1);
@@ -233,8 +258,9 @@ static int start_protected(lua_State *L) {
 tiny_task *tiny_generation_start(tiny_generation *g, tiny_task_kind kind, const char *name,
                                  const char *argument, void (*on_end)(tiny_task *)) {
   start_call call = {g, kind, name, argument, NULL};
-  if (lua_cpcall(g->L, start_protected, &call) != 0) lua_pop(g->L, 1);
+  if (tiny_lua_call(g, start_protected, &call) != 0) lua_pop(g->L, 1);
   if (call.task) call.task->on_end = on_end;
+  if (call.task) call.task->name = name;
   return call.task;
 }
 
@@ -248,7 +274,7 @@ static int call_protected(lua_State *L) {
 
 int tiny_generation_call(tiny_generation *g, const char *name) {
   start_call call = {g, TINY_TASK_STEP, name, NULL, NULL};
-  if (lua_cpcall(g->L, call_protected, &call) == 0) return 0;
+  if (tiny_lua_call(g, call_protected, &call) == 0) return 0;
   const char *text = lua_tostring(g->L, -1);
   tiny_err(g->runtime->log, "%s: %s", name, text ? text : "(error without a message)");
   lua_pop(g->L, 1);
@@ -273,7 +299,7 @@ static const tiny_carry_terms context_terms = {
 };
 
 int tiny_generation_pack(tiny_generation *g, tiny_parcel *parcel, char *why, size_t why_size) {
-  if (lua_cpcall(g->L, push_context, g) != 0) {
+  if (tiny_lua_call(g, push_context, g) != 0) {
     snprintf(why, why_size, "context: %s", lua_tostring(g->L, -1));
     lua_pop(g->L, 1);
     return -1;
@@ -307,7 +333,7 @@ static int enter_protected(lua_State *L) {
 }
 
 int tiny_generation_enter(tiny_generation *g, char *why, size_t why_size) {
-  if (lua_cpcall(g->L, enter_protected, g) == 0) return 0;
+  if (tiny_lua_call(g, enter_protected, g) == 0) return 0;
   snprintf(why, why_size, "%s", lua_tostring(g->L, -1));
   lua_pop(g->L, 1);
   return -1;
@@ -320,7 +346,7 @@ typedef struct failure_call {
   tiny_failure failure;
 } failure_call;
 
-/* driver.describe(co, err, started_at) -> message, trace */
+/* driver.describe(co, err, started_at, stopped_at) -> message, trace */
 static void describe(lua_State *L, tiny_task *task) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, task->generation->driver);
   lua_getfield(L, -1, "describe");
@@ -331,7 +357,8 @@ static void describe(lua_State *L, tiny_task *task) {
     lua_pushfstring(L, "%s:%d", task->started_at, task->started_line);
   else
     lua_pushnil(L);
-  lua_call(L, 3, 2);
+  lua_pushstring(L, task->trace);
+  lua_call(L, 4, 2);
 }
 
 static int failure_protected(lua_State *L) {
@@ -344,8 +371,8 @@ static int failure_protected(lua_State *L) {
 
 tiny_failure tiny_task_failure(tiny_task *task) {
   failure_call call = {task, {NULL, NULL}};
-  lua_State *L = task->generation->L;
-  if (lua_cpcall(L, failure_protected, &call) != 0) lua_pop(L, 1);
+  tiny_generation *g = task->generation;
+  if (tiny_lua_call(g, failure_protected, &call) != 0) lua_pop(g->L, 1);
   return call.failure;
 }
 
@@ -369,7 +396,7 @@ static int report_protected(lua_State *L) {
 }
 
 void tiny_generation_report(tiny_generation *g, tiny_task *task) {
-  if (lua_cpcall(g->L, report_protected, task) == 0) return;
+  if (tiny_lua_call(g, report_protected, task) == 0) return;
   tiny_err(g->runtime->log, "an error could not be reported: %s", lua_tostring(g->L, -1));
   lua_pop(g->L, 1);
 }

@@ -3,8 +3,10 @@
 #ifndef TINY_GENERATION_H
 #define TINY_GENERATION_H
 
+#include "allocator.h"
 #include "carry.h"
 #include "conf.h"
+#include "interrupt.h"
 #include "task.h"
 #include "tiny.h"
 #include <lua.h>
@@ -22,6 +24,7 @@ struct tiny_generation {
   tiny_generation *next; /* the runtime's list of draining ones */
   lua_State *L;          /* the main thread; only C calls run on it, tasks have their own */
   uint64_t number;
+  tiny_allocator allocator; /* of svr.lua.memory_limit; all 0 without one */
   tiny_life life;
   tiny_conf *conf;                /* NULL until loaded */
   unsigned handles;               /* sockets and processes opened on its behalf, still open */
@@ -29,6 +32,7 @@ struct tiny_generation {
   char load_stopped[256];         /* what the deadline interrupted, "" when it did not */
   int driver;                     /* registry reference: the module tiny.driver */
   int cancelled;                  /* registry reference: tiny.cancelled */
+  int stops[TINY_STOPS];          /* registry references: the errors of stopped Lua */
   int context;                    /* registry reference: what enter hands to the server */
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */

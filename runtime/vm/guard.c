@@ -10,6 +10,7 @@
 typedef struct guard {
   bool wished; /* by the script */
   tiny_jit allowed;
+  bool hook_locked;
 } guard;
 
 static const char guard_key;
@@ -31,6 +32,19 @@ void tiny_guard_jit(lua_State *L, tiny_jit jit) {
   guard *g = guard_of(L);
   if (g->allowed != TINY_JIT_NEVER) g->allowed = jit;
   apply(L, g);
+}
+
+void tiny_guard_lock_hook(lua_State *L, bool locked) { guard_of(L)->hook_locked = locked; }
+
+static int fail(lua_State *L) { return lua_error(L); }
+
+/* LuaJIT takes a coroutine that dies for the end of the hook. */
+int tiny_guard_raise(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  lua_pushcfunction(co, fail);
+  lua_resume(co, 0);
+  lua_pop(L, 1);
+  return lua_error(L);
 }
 
 static int call_original(lua_State *L) {
@@ -64,8 +78,11 @@ static int wish_jit(lua_State *L, bool on) {
 static int l_jit_on(lua_State *L) { return wish_jit(L, true); }
 static int l_jit_off(lua_State *L) { return wish_jit(L, false); }
 
-/* While Lua is being stopped the hook is not the script's to change. */
-static int l_sethook(lua_State *L) { return tiny_interrupt_stopping() ? 0 : call_original(L); }
+/* While Lua is loaded or stopped the hook is not the script's to change. */
+static int l_sethook(lua_State *L) {
+  bool ours = guard_of(L)->hook_locked || tiny_interrupt_stopping();
+  return ours ? 0 : call_original(L);
+}
 
 static int l_profile(lua_State *L) {
   return luaL_error(L, "LuaJIT's profiler belongs to the runtime: use 'tiny profile'");

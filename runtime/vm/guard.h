@@ -5,6 +5,7 @@
 #define TINY_GUARD_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 typedef enum tiny_jit {
   TINY_JIT_OFF,  /* for now */
@@ -15,6 +16,14 @@ typedef enum tiny_jit {
 /* Guard a VM and turn its JIT off. A lua_CFunction for lua_cpcall(), after luaL_openlibs()
  * (which turns the JIT on) and before any script; takes no argument. */
 int tiny_guard_open(lua_State *L);
+
+/* End of a hook: raise the error on top, and at no cost of the next hook. A lua_error() in a hook leaves the VM
+ * in the belief that it is in that hook still, until something has caught the error properly: a message
+ * handler that loops, or a load() whose reader was hit, could not be stopped any more. Does not return. */
+int tiny_guard_raise(lua_State *L);
+
+/* Whether debug.sethook() does nothing for now. VM's thread. */
+void tiny_guard_lock_hook(lua_State *L, bool locked);
 
 /* Let the JIT compile or not. jit.on() and jit.off() only state the script's wish.
  * On the VM's thread; the VM was guarded. Does not raise outside of finalizers. */

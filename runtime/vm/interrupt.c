@@ -37,7 +37,10 @@ enum {
 /* A question travels NONE -> ASKED (asker) -> WRITING -> ANSWERED (loop thread) -> NONE (asker). */
 enum { NONE, ASKED, WRITING, ANSWERED };
 
+enum { SPARED = TINY_STOPS }; /* in the place of a stop: none counts any more */
+
 struct tiny_interrupt {
+  tiny_what_fn what;
   pthread_t thread;
   timer_t timer;
 
@@ -52,7 +55,7 @@ struct tiny_interrupt {
   int user_mask, user_count;
   char trace[TEXT_SIZE];
 
-  _Atomic int stop; /* tiny_stop */
+  _Atomic int stop; /* tiny_stop, or SPARED */
 
   pthread_mutex_t ask_lock; /* one asker at a time */
   _Atomic int question;     /* NONE to ANSWERED */
@@ -84,6 +87,11 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static bool is_stopping(const tiny_interrupt *in) {
+  int stop = atomic_load_explicit(&in->stop, memory_order_relaxed);
+  return stop != TINY_STOP_NONE && stop != SPARED;
+}
+
 /* -- answering -- */
 
 static bool claim_question(tiny_interrupt *in) {
@@ -95,6 +103,11 @@ static void answer(tiny_interrupt *in, tiny_doing doing) {
   in->doing = doing;
   atomic_store(&in->question, ANSWERED);
   sem_post(&in->answered);
+}
+
+static void put_what(tiny_report *report, tiny_interrupt *in) {
+  tiny_stretch *stretch = in->stretch;
+  if (stretch && stretch->what) in->what(report, stretch->what);
 }
 
 /* The stack of 'L', which runs, and of those that resumed it as far as they are known. */
@@ -109,18 +122,23 @@ static void put_stacks(tiny_report *report, tiny_interrupt *in, lua_State *L) {
 
 static void answer_from_lua(tiny_interrupt *in, lua_State *L) {
   tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
+  put_what(&report, in);
   put_stacks(&report, in, L);
   answer(in, TINY_DOING_LUA);
 }
 
+static void put_guess(tiny_report *report, tiny_interrupt *in, lua_State *L) {
+  if (!tiny_trace_guess(L, in->guess, TEXT_SIZE, GUESS_MS)) return;
+  tiny_report_put(report, "Lua stack, the first line is a guess:\n");
+  tiny_report_put(report, in->guess);
+}
+
 static void answer_from_c(tiny_interrupt *in, lua_State *L, const void *context) {
   tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
-  tiny_report_put(&report, "  in C:\n");
+  put_what(&report, in);
+  tiny_report_put(&report, "C stack:\n");
   tiny_backtrace_put(&report, context);
-  if (tiny_trace_guess(L, in->guess, TEXT_SIZE, GUESS_MS)) {
-    tiny_report_put(&report, "  called from about:\n");
-    tiny_report_put(&report, in->guess);
-  }
+  put_guess(&report, in, L);
   answer(in, TINY_DOING_C);
 }
 
@@ -150,27 +168,15 @@ static bool is_c_call(lua_State *L, lua_Debug *event) {
   return event->event == LUA_HOOKCALL && lua_getinfo(L, "S", event) && *event->what == 'C';
 }
 
-static int fail(lua_State *L) { return lua_error(L); }
-
-/* Raise so that the VM does not believe that it is still in the hook: no hook is called then, and a
- * message handler that loops, or a load() whose reader was hit, could not be stopped any more.
- * LuaJIT takes a coroutine that dies for the end of the hook. */
-static void raise_outside(lua_State *L) {
-  lua_State *co = lua_newthread(L);
-  lua_pushcfunction(co, fail);
-  lua_resume(co, 0);
-  lua_pushlightuserdata(L, (void *)&interrupted);
-  lua_error(L);
-}
-
 static void on_hook(lua_State *L, lua_Debug *event) {
   tiny_interrupt *in = here;
   if (claim_question(in)) answer_from_lua(in, L);
-  if (in->stop == TINY_STOP_NONE) {
+  if (!is_stopping(in)) {
     disarm(in);
   } else if (!is_c_call(L, event)) {
     note_place(in, L);
-    raise_outside(L);
+    lua_pushlightuserdata(L, (void *)&interrupted); /* takes no memory */
+    tiny_guard_raise(L);
   }
 }
 
@@ -205,7 +211,7 @@ static void check_limits(tiny_interrupt *in, uint64_t now) {
 }
 
 static void attend_stretch(tiny_interrupt *in, tiny_stretch *stretch, const void *context) {
-  bool stop = in->stop != TINY_STOP_NONE, asked = in->question == ASKED;
+  bool stop = is_stopping(in), asked = in->question == ASKED;
   bool held = stretch->L == in->held;
   if (stop || (asked && !held)) arm(in, stretch->L);
   if (held && (stop || asked || in->sample_ns)) tiny_sigprof_trigger();
@@ -214,8 +220,9 @@ static void attend_stretch(tiny_interrupt *in, tiny_stretch *stretch, const void
 }
 
 static uint64_t next_tick(tiny_interrupt *in, uint64_t now) {
-  if (in->stretch && (in->stop != TINY_STOP_NONE || in->question == ASKED)) return now + AGAIN_NS;
+  if (in->stretch && (is_stopping(in) || in->question == ASKED)) return now + AGAIN_NS;
   uint64_t next = in->sample_ns ? now + in->sample_ns : 0;
+  if (in->stop == SPARED) return next; /* limits have no effect */
   for (tiny_stretch *s = in->stretch; s; s = s->outer)
     if (s->due_ns && (!next || s->due_ns < next)) next = s->due_ns;
   return next;
@@ -243,11 +250,8 @@ static void attend(void *data, const void *context) {
 
 /* -- stretches -- */
 
-void tiny_interrupt_enter(tiny_interrupt *in, tiny_stretch *stretch, lua_State *L,
-                          lua_State *running, uint64_t limit_ns) {
+void tiny_interrupt_enter(tiny_interrupt *in, tiny_stretch *stretch, uint64_t limit_ns) {
   uint64_t limit = limit_ns ? limit_ns : in->slice_ns;
-  stretch->L = L;
-  stretch->running = running;
   stretch->due_ns = limit ? now_ns() + limit : 0;
   stretch->due_stop = limit_ns ? TINY_STOP_LIMIT : TINY_STOP_SLICE;
   stretch->outer = atomic_load_explicit(&in->stretch, memory_order_relaxed);
@@ -257,16 +261,16 @@ void tiny_interrupt_enter(tiny_interrupt *in, tiny_stretch *stretch, lua_State *
   atomic_signal_fence(memory_order_seq_cst);
   uint64_t tick = atomic_load_explicit(&in->tick_ns, memory_order_relaxed);
   bool sooner = stretch->due_ns && (!tick || tick > stretch->due_ns);
-  if (sooner || atomic_load_explicit(&in->stop, memory_order_relaxed) != TINY_STOP_NONE)
-    pthread_kill(in->thread, SIGPROF);
+  if (sooner || is_stopping(in)) pthread_kill(in->thread, SIGPROF);
 }
 
 /* The outermost stretch is over, and something happened in it. */
 static tiny_stop settle(tiny_interrupt *in) {
   if (in->armed) disarm(in);
   int stop = in->stop;
-  bool own = stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT;
-  if (in->raised || own) atomic_compare_exchange_strong(&in->stop, &stop, TINY_STOP_NONE);
+  bool own = stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT; /* of this stretch alone */
+  if ((in->raised && stop != SPARED) || own)
+    atomic_compare_exchange_strong(&in->stop, &stop, TINY_STOP_NONE);
   bool raised = in->raised;
   in->raised = false;
   return raised ? (tiny_stop)stop : TINY_STOP_NONE;
@@ -276,8 +280,7 @@ tiny_stop tiny_interrupt_leave(tiny_interrupt *in, tiny_stretch *stretch) {
   atomic_store_explicit(&in->stretch, stretch->outer, memory_order_release);
   atomic_signal_fence(memory_order_seq_cst); /* the handler arms no more: now look */
   if (stretch->outer) return in->raised ? (tiny_stop)in->stop : TINY_STOP_NONE;
-  if (!atomic_load_explicit(&in->armed, memory_order_relaxed) &&
-      atomic_load_explicit(&in->stop, memory_order_relaxed) == TINY_STOP_NONE)
+  if (!atomic_load_explicit(&in->armed, memory_order_relaxed) && !is_stopping(in))
     return TINY_STOP_NONE;
   return settle(in);
 }
@@ -286,14 +289,22 @@ const char *tiny_interrupt_trace(const tiny_interrupt *in) { return in->trace; }
 
 void tiny_interrupt_slice(tiny_interrupt *in, uint64_t slice_ns) { in->slice_ns = slice_ns; }
 
-void tiny_interrupt_forgive(tiny_interrupt *in) { in->stop = TINY_STOP_NONE; }
+void tiny_interrupt_spare(tiny_interrupt *in) { in->stop = SPARED; }
 
-bool tiny_interrupt_stopping(void) { return here && here->armed && here->stop != TINY_STOP_NONE; }
+bool tiny_interrupt_stopping(void) { return here && here->armed && is_stopping(here); }
+
+void tiny_interrupt_guess(tiny_interrupt *in, tiny_report *report) {
+  tiny_stretch *stretch = here == in ? in->stretch : NULL;
+  if (!stretch) return;
+  put_what(report, in);
+  put_guess(report, in, stretch->running);
+}
 
 /* -- for other threads -- */
 
 void tiny_interrupt_stop(tiny_interrupt *in, tiny_stop stop) {
-  in->stop = (int)stop;
+  int old = in->stop;
+  while (old != SPARED && !atomic_compare_exchange_weak(&in->stop, &old, (int)stop)) {}
   pthread_kill(in->thread, SIGPROF);
 }
 
@@ -345,6 +356,7 @@ void tiny_interrupt_let_go(tiny_interrupt *in, lua_State *L) {
 }
 
 bool tiny_interrupt_hold(tiny_interrupt *in, lua_State *L) {
+  if (in->held == L) return true;
   if (in->held) tiny_interrupt_let_go(in, in->held);
   if (!tiny_sigprof_start(L, on_profile, in)) return false;
   in->held = L;
@@ -373,9 +385,10 @@ static int open_parts(tiny_interrupt *in) {
   return 0;
 }
 
-tiny_interrupt *tiny_interrupt_open(void) {
+tiny_interrupt *tiny_interrupt_open(tiny_what_fn what) {
   tiny_interrupt *in = calloc(1, sizeof *in);
   if (!in) return NULL;
+  in->what = what;
   in->thread = pthread_self();
   tiny_backtrace_prime();
   if (open_parts(in) != 0) {

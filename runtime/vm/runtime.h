@@ -5,9 +5,12 @@
 #define TINY_RUNTIME_H
 
 #include "control.h"
+#include "crash.h"
 #include "feed.h"
 #include "generation.h"
+#include "hang.h"
 #include "inbox.h"
+#include "interrupt.h"
 #include "log.h"
 #include "pidfile.h"
 #include "state.h"
@@ -39,7 +42,7 @@ struct tiny {
   char *conf_path, *script;
   int argc;
   char **argv;
-  bool signals, exits;
+  bool signals, exits, interrupts;
 
   uv_loop_t loop;
   tiny_log *log;
@@ -47,6 +50,9 @@ struct tiny {
   tiny_inbox *inbox;
   tiny_control *control;
   tiny_feed *feed;
+  tiny_interrupt *_Atomic interrupt; /* while tiny_run() is on; NULL when not asked for or not to be had */
+  tiny_hang *hang;                   /* as the interrupt */
+  tiny_crash *crash;                 /* NULL when not asked for */
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;
@@ -76,18 +82,26 @@ struct tiny {
   bool finished;
 };
 
-/* A stretch of Lua begins and ends: all that the watchdog needs to know. The coarse clock is
- * exact to a few ms and costs 5 ns. */
-static inline void tiny_heartbeat_enter(tiny_state *state) {
-  struct timespec ts;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-  atomic_store_explicit(&state->busy_since,
-                        (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec,
-                        memory_order_release);
-}
-static inline void tiny_heartbeat_leave(tiny_state *state) {
-  atomic_store_explicit(&state->busy_since, 0, memory_order_release);
-}
+/* -- entering Lua (stretch.c) */
+/* Every stretch of Lua on the loop thread is between these two. 'running' is the thread that will run, 'task' what it
+ * is about (NULL: the driver), 'limit_ns' the longest that it may take (0: svr.watchdog.slice). */
+typedef struct tiny_visit {
+  tiny_stretch stretch;
+  uint64_t busy_since; /* of the outer one */
+} tiny_visit;
+void tiny_lua_enter(tiny_generation *generation, tiny_visit *visit, lua_State *running,
+                    const tiny_task *task, uint64_t limit_ns);
+/* 'status' is what Lua ended with. Returns why it was stopped; that it hung is noted already. */
+tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit, int status);
+/* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if it is a stop. */
+int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
+/* Say what a task is, in a line. Also in signal handlers. */
+void tiny_task_describe(tiny_report *report, const void *task);
+
+/* -- hangs, on the loop thread's side (hung.c) */
+int tiny_hung_open(tiny *runtime);   /* returns 0, or -1 without memory */
+void tiny_hung_close(tiny *runtime);
+void tiny_hung_note(tiny *runtime);  /* Lua was stopped for it: close */
 
 /* -- stages (stage.c) */
 /* Go on with 'stage' after each turn; 'ms' from now tiny_stage_late() is true (0: never). */

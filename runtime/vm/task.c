@@ -127,6 +127,7 @@ static void forget(tiny_task *task) {
     g->tasks = task->next;
   if (task->next) task->next->prev = task->prev;
   if (task->box) *task->box = NULL;
+  free(task->trace);
   free(task);
 }
 
@@ -203,6 +204,19 @@ static void end_strayed(tiny_task *task) {
   end(task, true);
 }
 
+/* What it returned or raised means nothing, and its stack may be anything. Run and timers go on. */
+static void end_stopped(tiny_task *task, tiny_stop stop) {
+  tiny_generation *g = task->generation;
+  tiny_task_kind kind = task->kind;
+  bool again = (stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT) && !task->cancelled;
+  task->trace = strdup(tiny_interrupt_trace(g->runtime->interrupt));
+  lua_settop(task->co, 0);
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, g->stops[stop]);
+  end(task, true);
+  if (again && kind == TINY_TASK_RUN) tiny_generation_call(g, "run_again");
+  if (again && kind == TINY_TASK_TIMER) tiny_generation_call(g, "timers_again");
+}
+
 static void run(tiny_task *task) {
   tiny_generation *g = task->generation;
   if (task->ended) {
@@ -223,11 +237,14 @@ static void run(tiny_task *task) {
   task->started = true;
   task->passes = 0;
   g->current = task;
-  tiny_heartbeat_enter(&g->runtime->state);
+  tiny_visit visit;
+  tiny_lua_enter(g, &visit, task->co, task, task->limit_ns);
   int status = lua_resume(task->co, passes);
-  tiny_heartbeat_leave(&g->runtime->state);
+  tiny_stop stop = tiny_lua_leave(g, &visit, status);
   g->current = NULL;
-  if (status != LUA_YIELD)
+  if (stop && status != LUA_YIELD)
+    end_stopped(task, stop);
+  else if (status != LUA_YIELD)
     end(task, status != 0);
   else if (!task->leave && !task->queued)
     end_strayed(task);

@@ -51,6 +51,9 @@ struct tiny_task {
   /* Called on the task's end, its results or the error (failed) on co's stack. May be NULL. */
   void (*on_end)(tiny_task *task);
   void *data;       /* for on_end */
+  const char *name; /* of the callback, a literal; NULL: by its kind */
+  uint64_t limit_ns; /* the longest stretch of Lua in it; 0: svr.watchdog.slice */
+  char *trace;      /* where it was stopped; NULL when it was not */
   int started_line; /* where tiny.go was called */
   char started_at[44];
 };

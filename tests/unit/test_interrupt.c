@@ -26,6 +26,8 @@ enum { SIGNALS = 1 };
 static lua_State *L;
 static tiny_interrupt *in;
 
+static void say_what(tiny_report *report, const void *what) { tiny_report_put(report, what); }
+
 static lua_State *open_vm(void) {
   lua_State *vm = luaL_newstate();
   luaL_openlibs(vm);
@@ -34,7 +36,7 @@ static lua_State *open_vm(void) {
 }
 
 static void setup(void) {
-  in = tiny_interrupt_open();
+  in = tiny_interrupt_open(say_what);
   ck_assert_ptr_nonnull(in);
   L = open_vm();
   ck_assert(tiny_interrupt_hold(in, L));
@@ -54,12 +56,13 @@ static atomic_bool running; /* Lua is about to run: the clock of those who wait 
 
 /* Run 'code' in a coroutine, as tasks do. Returns why it was stopped. */
 static tiny_stop run_in(lua_State *vm, const char *code, uint64_t limit_ns) {
-  tiny_stretch stretch;
+  tiny_stretch stretch = {.L = vm, .what = "the test\n"};
   ck_assert_msg(luaL_loadbuffer(vm, code, strlen(code), "=code") == 0, "%s", lua_tostring(vm, -1));
   lua_State *co = lua_newthread(vm);
   lua_insert(vm, -2);
   lua_xmove(vm, co, 1);
-  tiny_interrupt_enter(in, &stretch, vm, co, limit_ns);
+  stretch.running = co;
+  tiny_interrupt_enter(in, &stretch, limit_ns);
   running = true;
   int status = lua_resume(co, 0);
   running = false;
@@ -223,8 +226,16 @@ START_TEST(a_stop_that_finds_no_lua_waits_for_the_next) {
   tiny_interrupt_stop(in, TINY_STOP_CLOSE);
   ck_assert_int_eq(run("while true do tostring(1) end"), TINY_STOP_CLOSE);
   tiny_interrupt_stop(in, TINY_STOP_CLOSE);
-  tiny_interrupt_forgive(in);
+  tiny_interrupt_spare(in);
   check_sound();
+}
+END_TEST
+
+START_TEST(spared_lua_runs_to_its_end) {
+  tiny_interrupt_slice(in, 5 * MS);
+  tiny_interrupt_spare(in);
+  tiny_interrupt_stop(in, TINY_STOP_CLOSE);
+  ck_assert_int_eq(run("local t = os.clock() while os.clock() < t + 0.05 do end"), TINY_STOP_NONE);
 }
 END_TEST
 
@@ -305,6 +316,7 @@ START_TEST(a_look_shows_the_very_line_and_does_no_harm) {
   if (!SIGNALS) return;
   view v = look_at(L, nested, true);
   ck_assert_int_eq(v.doing, TINY_DOING_LUA);
+  ck_assert_msg(strncmp(v.text, "the test\n", 9) == 0, "%s", v.text);
   ck_assert_msg(strstr(v.text, "code:4: in function 'inner'") ||
                     strstr(v.text, "code:3: in function 'inner'"),
                 "%s", v.text);
@@ -446,12 +458,12 @@ END_TEST
 
 static void *serve_another(void *data) {
   atomic_bool *held = data;
-  tiny_interrupt *mine = tiny_interrupt_open();
+  tiny_interrupt *mine = tiny_interrupt_open(say_what);
   lua_State *vm = open_vm();
   *held = tiny_interrupt_hold(mine, vm);
-  tiny_stretch stretch;
+  tiny_stretch stretch = {.L = vm, .running = vm};
   luaL_loadstring(vm, "while true do end");
-  tiny_interrupt_enter(mine, &stretch, vm, vm, 30 * MS);
+  tiny_interrupt_enter(mine, &stretch, 30 * MS);
   lua_pcall(vm, 0, 0, 0);
   tiny_stop stop = tiny_interrupt_leave(mine, &stretch);
   tiny_interrupt_let_go(mine, vm);
@@ -481,7 +493,7 @@ START_TEST(another_s_sigprof_handler_is_kept) {
   tiny_interrupt_close(in);
   struct sigaction theirs = {.sa_handler = on_foreign}, now;
   sigaction(SIGPROF, &theirs, NULL);
-  in = tiny_interrupt_open();
+  in = tiny_interrupt_open(say_what);
   ck_assert(tiny_interrupt_hold(in, L));
   check_sound();
   ck_assert_int_eq(foreign, 0);
@@ -491,7 +503,7 @@ START_TEST(another_s_sigprof_handler_is_kept) {
   ck_assert_ptr_eq((void *)now.sa_handler, (void *)on_foreign);
   raise(SIGPROF);
   ck_assert_int_eq(foreign, 1);
-  in = tiny_interrupt_open();
+  in = tiny_interrupt_open(say_what);
 }
 END_TEST
 
@@ -506,6 +518,7 @@ int main(void) {
   tcase_add_test(c, what_returns_from_a_stopped_pcall_to_c_is_reported_as_stopped);
   tcase_add_test(c, a_script_s_own_hook_is_put_back);
   tcase_add_test(c, a_stop_that_finds_no_lua_waits_for_the_next);
+  tcase_add_test(c, spared_lua_runs_to_its_end);
   tcase_add_test(c, slices_end_runaways_only);
   tcase_add_test(c, ten_thousand_slices_do_no_harm);
   tcase_add_test(c, a_stretch_may_have_a_limit_of_its_own);

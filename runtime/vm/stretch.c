@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * stretch.c -- into a generation's Lua, and back. */
+#include "runtime.h"
+
+static uint64_t coarse_now(void) {
+  struct timespec now; /* exact to a few ms, for 5 ns */
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void tiny_lua_enter(tiny_generation *g, tiny_visit *visit, lua_State *running,
+                    const tiny_task *task, uint64_t limit_ns) {
+  tiny *rt = g->runtime;
+  visit->busy_since = atomic_load_explicit(&rt->state.busy_since, memory_order_relaxed);
+  atomic_store_explicit(&rt->state.busy_since, coarse_now(), memory_order_release);
+  if (!rt->interrupt) return;
+  visit->stretch = (tiny_stretch){.L = g->L, .running = running, .what = task};
+  tiny_interrupt_enter(rt->interrupt, &visit->stretch, limit_ns);
+}
+
+tiny_stop tiny_lua_leave(tiny_generation *g, tiny_visit *visit, int status) {
+  tiny *rt = g->runtime;
+  tiny_stop stop = TINY_STOP_NONE;
+  if (rt->interrupt) stop = tiny_interrupt_leave(rt->interrupt, &visit->stretch);
+  atomic_store_explicit(&rt->state.busy_since, visit->busy_since, memory_order_release);
+  if (stop == TINY_STOP_HUNG) tiny_hung_note(rt);
+  if (status == LUA_ERRMEM && g->allocator.limit) tiny_allocator_recover(&g->allocator, g->L);
+  return stop;
+}
+
+int tiny_lua_call(tiny_generation *g, lua_CFunction fn, void *data) {
+  tiny_visit visit;
+  tiny_lua_enter(g, &visit, g->L, NULL, 0);
+  int status = lua_cpcall(g->L, fn, data);
+  tiny_stop stop = tiny_lua_leave(g, &visit, status);
+  if (!stop) return status;
+  if (status == 0) lua_pushnil(g->L); /* it came through unharmed, and yet it does not count */
+  lua_rawgeti(g->L, LUA_REGISTRYINDEX, g->stops[stop]);
+  lua_replace(g->L, -2);
+  return LUA_ERRRUN;
+}
+
+void tiny_task_describe(tiny_report *report, const void *what) {
+  static const char *const kinds[] = {"a callback", "run", "timers", "a task", "a request"};
+  const tiny_task *task = what;
+  tiny_report_put(report, "generation ");
+  tiny_report_number(report, (int64_t)task->generation->number);
+  tiny_report_put(report, ", ");
+  tiny_report_put(report, task->name ? task->name : kinds[task->kind]);
+  if (task->started_line > 0) {
+    tiny_report_put(report, " started at ");
+    tiny_report_put(report, task->started_at);
+    tiny_report_put(report, ":");
+    tiny_report_number(report, task->started_line);
+  }
+  tiny_report_put(report, "\n");
+}
