@@ -12,7 +12,7 @@
 
 #define PARK_MS 100 /* until the log thread has let go; it may be stuck in a write */
 #define SINK_MS 200 /* for a sink that takes no more, in all */
-#define NAP_MS 5
+#define NAP_MS  5
 
 static void nap_ms(int ms) {
   struct timespec t = {0, ms * 1000000L};

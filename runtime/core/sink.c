@@ -4,6 +4,7 @@
 #include "log_thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -184,6 +185,16 @@ void tiny_sink_settle(tiny_sink *sink, const tiny_log_settings *settings) {
   sink->begin = sink->end = 0;
   sink->trouble_ns = sink->next_try_ns = sink->lost = 0;
   sink->down = false;
+}
+
+int tiny_sink_take(tiny_sink *sink, int fd) {
+  int error = fd < 0 ? -errno : 0;
+  sink->fd = fd;
+  if (fd < 0 || fd > STDERR_FILENO) return error;
+  sink->fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  error = sink->fd < 0 ? -errno : 0;
+  close(fd);
+  return error;
 }
 
 void tiny_sink_shut(tiny_sink *sink) {

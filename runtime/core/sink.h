@@ -97,6 +97,10 @@ uint64_t tiny_sink_due(const tiny_sink *sink);
 void tiny_sink_hurry(tiny_sink *sink, uint64_t by_ns);
 bool tiny_sink_busy(const tiny_sink *sink);
 
+/* For a type's open: make 'fd' (what open() or socket() returned) the sink's, off the numbers of
+ * the standard streams, which others write to. Returns 0 or a negative errno. */
+int tiny_sink_take(tiny_sink *sink, int fd);
+
 /* Close the file descriptor; what waits stays. */
 void tiny_sink_shut(tiny_sink *sink);
 

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +18,7 @@
 typedef struct console {
   int stream;     /* STDERR_FILENO or STDOUT_FILENO */
   mode_t type;    /* of what it is connected to, S_IFMT bits */
-  bool may_block; /* it could not be had with O_NONBLOCK */
+  bool may_block; /* a pipe or terminal that could not be had with O_NONBLOCK */
   bool colour;
 } console;
 
@@ -36,10 +35,11 @@ static bool wants_colour(int stream) {
 
 /* Pipes and terminals are opened a second time: O_NONBLOCK is then ours alone. */
 static int reopen(int stream) {
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", stream);
+  const char *path = stream == STDOUT_FILENO ? "/proc/self/fd/1" : "/proc/self/fd/2";
   return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
+
+static int dup_of(int stream) { return fcntl(stream, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); }
 
 static int open_stream(tiny_sink *sink) {
   console *c = sink->own;
@@ -47,11 +47,9 @@ static int open_stream(tiny_sink *sink) {
   if (fstat(c->stream, &st) != 0) return -ECANCELED; /* closed; who knows what gets its number */
   c->type = st.st_mode & S_IFMT;
   bool two = c->type == S_IFIFO || c->type == S_IFCHR;
-  sink->fd = two ? reopen(c->stream) : -1;
-  c->may_block = two && sink->fd < 0;
-  if (sink->fd < 0) sink->fd = fcntl(c->stream, F_DUPFD_CLOEXEC, 3);
   c->colour = wants_colour(c->stream);
-  return sink->fd < 0 ? -errno : 0;
+  c->may_block = two && tiny_sink_take(sink, reopen(c->stream)) != 0;
+  return two && !c->may_block ? 0 : tiny_sink_take(sink, dup_of(c->stream));
 }
 
 /* At once, so that a stream which a script closes later stays ours. One that is closed

@@ -84,8 +84,9 @@ static int open_file(tiny_sink *sink) {
   file *f = sink->own;
   struct stat st;
   /* O_NONBLOCK: a pipe without a reader must not hold us. */
-  sink->fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-  if (sink->fd < 0) return -errno;
+  int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  int error = tiny_sink_take(sink, open(f->path, flags, 0666));
+  if (error) return error;
   if (fstat(sink->fd, &st) != 0) return -errno;
   f->regular = S_ISREG(st.st_mode);
   f->size = (uint64_t)st.st_size;

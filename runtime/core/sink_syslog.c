@@ -59,12 +59,12 @@ static void settle(tiny_sink *sink, const tiny_log_settings *settings) {
 
 static int open_socket(tiny_sink *sink) {
   const client *c = sink->own;
-  sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (sink->fd < 0) return -errno;
+  int error = tiny_sink_take(sink, socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (error) return error;
   if (connect(sink->fd, (const struct sockaddr *)&c->address, sizeof c->address) == 0) return 0;
-  int error = errno;
+  error = -errno;
   tiny_sink_shut(sink);
-  return -error;
+  return error;
 }
 
 static ssize_t send_once(tiny_sink *sink, const char *bytes, size_t size) {

@@ -68,8 +68,10 @@ static inline void close_log(void) {
 }
 
 static inline void set_default(json_t *keys, const char *key, json_t *value) {
-  if (json_object_get(keys, key)) json_decref(value);
-  else json_object_set_new(keys, key, value);
+  if (json_object_get(keys, key))
+    json_decref(value);
+  else
+    json_object_set_new(keys, key, value);
 }
 
 /* Put 'keys' in force, over: the console with "LEVEL message", no limit on repeats. */

@@ -91,7 +91,8 @@ START_TEST(the_file_of_an_older_period_is_set_aside) {
   for (int i = 0; i < 3; i++) {
     write_file("app.log", "old\n");
     set_age("app.log", cases[i].age);
-    log_to_file(json_pack("{sssi}", "log.file_log.rotate", cases[i].rotate, "log.file_log.keep", 7));
+    log_to_file(
+        json_pack("{sssi}", "log.file_log.rotate", cases[i].rotate, "log.file_log.keep", 7));
     put(TINY_INFO, "new");
     flush();
     ck_assert_str_eq(content(aged_name(cases[i].form, cases[i].age)), "old\n");

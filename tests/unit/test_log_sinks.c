@@ -3,15 +3,13 @@
  * a wait for the writer, never a torn line, trouble told once elsewhere. */
 #include "log_fixture.h"
 
-#include <sys/wait.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 /* ---- console ---- */
 
-static void log_to_both(void) {
-  configure(json_pack("{ss}", "log.file_log", "app.log"));
-}
+static void log_to_both(void) { configure(json_pack("{ss}", "log.file_log", "app.log")); }
 
 /* A file that another sink's trouble must be told in; fails after 20 s. */
 static void await_file(const char *name, const char *text) {
@@ -113,8 +111,10 @@ START_TEST(a_terminal_gets_colours_unless_it_must_not) {
   dup2(slave, STDERR_FILENO);
   setenv("TERM", "xterm", 1);
   for (int no = 0; no < 2; no++) {
-    if (no) setenv("NO_COLOR", "1", 1);
-    else unsetenv("NO_COLOR");
+    if (no)
+      setenv("NO_COLOR", "1", 1);
+    else
+      unsetenv("NO_COLOR");
     configure(json_pack("{sb}", "log.console", 0));
     configure(json_object());
     put(TINY_WARN, "careful");
@@ -235,9 +235,9 @@ START_TEST(an_address_that_is_too_long_is_refused) {
   char address[200];
   memset(address, 'x', 199);
   address[199] = 0;
-  tiny_conf *conf = tiny_conf_new(json_pack("{sssbss}", "svr.name", "srv", "log.syslog", 1,
-                                            "log.syslog.address", address),
-                                  in_folder("conf.lua"));
+  tiny_conf *conf = tiny_conf_new(
+      json_pack("{sssbss}", "svr.name", "srv", "log.syslog", 1, "log.syslog.address", address),
+      in_folder("conf.lua"));
   ck_assert_int_eq(tiny_log_check(conf, why, sizeof why), -1);
   ck_assert_ptr_nonnull(strstr(why, "log.syslog.address: \""));
   tiny_conf_drop(conf);
