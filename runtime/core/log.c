@@ -323,14 +323,22 @@ tiny_log_counts tiny_log_count(const tiny_log *log) {
   return (tiny_log_counts){.lines = atomic_load(&log->lines), .dropped = tiny_log_lost(log)};
 }
 
-/* Signals are the loop's business: the log thread has none, SIGPIPE included. */
-static int start_thread(tiny_log *log) {
-  sigset_t all, before;
-  pthread_attr_t attributes;
+/* Signals are the loop's business: the log thread has none, SIGPIPE included, but for those
+ * that its own faults raise: blocked, they would end the process without a word. */
+static void block_signals(sigset_t *before) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+  sigset_t all;
   sigfillset(&all);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static int start_thread(tiny_log *log) {
+  sigset_t before;
+  pthread_attr_t attributes;
+  block_signals(&before);
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   int error = pthread_create(&log->thread, &attributes, tiny_log_run, log);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);

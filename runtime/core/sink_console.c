@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,8 +35,7 @@ static bool wants_colour(int stream) {
 
 /* Pipes and terminals are opened a second time: O_NONBLOCK is then ours alone. */
 static int reopen(int stream) {
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", stream);
+  const char *path = stream == STDOUT_FILENO ? "/proc/self/fd/1" : "/proc/self/fd/2";
   return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
@@ -50,9 +48,8 @@ static int open_stream(tiny_sink *sink) {
   c->type = st.st_mode & S_IFMT;
   bool two = c->type == S_IFIFO || c->type == S_IFCHR;
   c->colour = wants_colour(c->stream);
-  if (two && tiny_sink_take(sink, reopen(c->stream)) == 0) return 0;
-  c->may_block = two;
-  return tiny_sink_take(sink, dup_of(c->stream));
+  c->may_block = two && tiny_sink_take(sink, reopen(c->stream)) != 0;
+  return two && !c->may_block ? 0 : tiny_sink_take(sink, dup_of(c->stream));
 }
 
 /* At once, so that a stream which a script closes later stays ours. One that is closed
