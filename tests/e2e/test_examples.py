@@ -52,6 +52,7 @@ class Counter(Example):
 class Filter(Example):
     def setUp(self):
         self.filter = self.example("filter")
+        self.edit(self.filter, "conf.lua", '["filter.span"] = 1', '["filter.span"] = 0.1')
         self.server = self.launch(self.filter).wait_ready()
         self.wait_for_output(lambda text: text)
 
@@ -76,8 +77,8 @@ class Filter(Example):
         self.wait_for_output(lambda text: "THE PRINTER ON FLOOR 3" in text)
 
     def test_a_broken_helper_is_refused_and_the_output_goes_on(self):
-        self.edit(self.filter, "rewrite.lua", "local function", "local func")
-        self.assert_refused(self.filter, "rewrite.lua:2:", 1)
+        self.edit(self.filter, "rewrite.lua", "return (line", "return = (line")
+        self.assert_refused(self.filter, "rewrite.lua:4:", 1)
         self.filter.write("input.txt", "still here\n")
         self.wait_for_output(lambda text: text == "still here\n")
 

@@ -48,8 +48,8 @@ class Run(ServerCase):
         server.wait_line("fired", times=5)
 
     def test_on_start_may_wait(self):
-        server = self.start('function S:on_start() tiny.sleep(0.05) self:info("started") end')
-        self.assertEqual(len(server.lines("started")), 1)
+        server = self.start('function S:on_start() tiny.sleep(0.05) self:info("awake") end')
+        self.assertEqual(len(server.lines("awake")), 1)
 
 
 class Waits(ServerCase):
@@ -92,7 +92,8 @@ class Timers(ServerCase):
     def test_a_table_with_run_is_a_timer(self):
         server = self.start("""function S:on_start()
           local timer = { interval = 0.01, left = 3 }
-          function timer:run(server, now)
+          local server = self
+          function timer:run(now)
             self.left = self.left - 1
             server:info("left %d %s", self.left, type(now))
             return self.left > 0
