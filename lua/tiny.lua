@@ -12,11 +12,18 @@ local tiny = {
 
   sleep = task.sleep,
   go = task.go,
+  timeout = task.timeout,
+  retry = task.retry,
+  parallel = task.parallel,
+  queue = require "tiny.queue",
   cancelled = task.cancelled,
 
   PeriodTimer = timer.PeriodTimer,
+  FixedPeriodTimer = timer.FixedPeriodTimer,
+  CronTimer = timer.CronTimer,
   after = timer.after,
   every = timer.every,
+  remove_timer = timer.remove,
 
   --- Seconds of the monotonic clock: for measuring, not for dates.
   now = runtime.now,

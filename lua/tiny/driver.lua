@@ -6,6 +6,7 @@ local runtime = require "tiny.core.runtime"
 local Server = require "tiny.server"
 local task = require "tiny.task"
 local timer = require "tiny.timer"
+local traces = require "tiny.trace"
 
 local driver = {}
 
@@ -122,6 +123,7 @@ end
 function driver.describe(co, err, started_at)
   local text = driver.text_of(err)
   local trace = debug.traceback(co, text)
+  if traces.of(err) then trace = traces.of(err) .. "\npassed on at:\n" .. trace end
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
   return text, trace
 end
@@ -153,7 +155,6 @@ function driver.report(err, trace)
     log.err("%s", trace)
   end
 end
-timer.on_error(driver.report)
 
 local function guarded(fn, ...)
   local trace
@@ -162,8 +163,7 @@ local function guarded(fn, ...)
     return e
   end, ...)
   if ok then return true end
-  if err == task.cancelled then error(err, 0) end
-  driver.report(err, trace or driver.text_of(err))
+  if err ~= task.cancelled then driver.report(err, trace or driver.text_of(err)) end
   return false
 end
 
@@ -171,6 +171,7 @@ end
 
 --- on_reload after a reload, then on_start. A step: its error is the outcome.
 function driver.on_start(reload)
+  timer.start()
   if reload and server.on_reload then server:on_reload() end
   if server.on_start then server:on_start() end
 end
@@ -214,14 +215,9 @@ function driver.summary()
   end)
 end
 
-local spans = { M = 60, H = 3600, D = 86400 }
-
-local function summaries()
-  local span = spans[values["svr.timer.summary_output_time_point"]]
-  while span do
-    task.sleep(span - os.time() % span)
-    driver.summary()
-  end
+local function add_summary()
+  local point = values["svr.timer.summary_output_time_point"]
+  if point and server.get_summary then timer.add(driver.summary, timer.CronTimer(driver.summary, point)) end
 end
 
 -- What a change of which shows only after a reload.
@@ -236,9 +232,13 @@ end
 --- Begin what goes on by itself: run, the summaries, the watch on the files.
 function driver.serve()
   runtime.watch(values["svr.watch"] and loaded_files() or {})
+  timer.serve()
+  add_summary()
   if server.run then runtime.start("run", run) end
-  task.go(summaries)
 end
+
+--- What an executor of timers does (runtime/vm/api_timer.c).
+driver.run_timers = timer.execute
 
 --- No timer fires any more; run's silence is no hang.
 function driver.stop()

@@ -1,5 +1,8 @@
 --- Tasks: coroutines run by the loop. Each wait lets everything else go on.
 local core = require "tiny.core.task"
+local limit = require "tiny.core.limit"
+local runtime = require "tiny.core.runtime"
+local trace = require "tiny.trace"
 
 local task = {}
 
@@ -26,14 +29,16 @@ task.go = core.go
 ---@class tiny.Task
 local methods = {}
 
-local function joined(ok, ...)
-  if not ok then error((...), 0) end
-  return ...
+local function joined(self, ok, ...)
+  if ok then return ... end
+  local err = ...
+  if err ~= task.cancelled then trace.keep_dead(err, core.origin(self)) end
+  error(err, 0)
 end
 
 --- Wait for the task's end: its results, or its error raised here.
 function methods:join()
-  return joined(pass(core.join(self)))
+  return joined(self, pass(core.join(self)))
 end
 
 --- Raise tiny.cancelled at the task's present wait and at each later one.
@@ -48,5 +53,99 @@ function methods:done()
 end
 
 core.methods.__index = methods
+
+local function in_time(depth, ok, ...)
+  local late = limit.finish(depth)
+  if not ok and not (late and (...) == task.cancelled) then error((...), 0) end
+  if late then return nil, "timeout" end
+  return ...
+end
+
+--- Call fn(...) and cancel it when it takes longer: its results, or nil, "timeout". What it catches
+--- of that is no way out: each further wait in it raises tiny.cancelled again.
+---@param seconds number
+---@param fn function
+function task.timeout(seconds, fn, ...)
+  return in_time(limit.begin(seconds), xpcall(fn, trace.keep, ...))
+end
+
+local function packed(...)
+  return { n = select("#", ...), ... }
+end
+
+-- What pcall returned: whether the call went well, and if not the error.
+local function judge(results)
+  if not results[1] then return false, results[2] end
+  return results[2] ~= nil or results[3] == nil, results[3]
+end
+
+-- What several callers multiply their pauses by, so that they do not come back all at once. The
+-- clock's last digits will do: math.random is the script's, and the same in every process.
+local function jitter(options)
+  return options.jitter == false and 1 or 0.5 + runtime.now() * 1e6 % 1 / 2
+end
+
+---@class tiny.Retry
+---@field times? integer     calls at most: 5
+---@field delay? number      the first pause, in seconds: 0.1
+---@field factor? number     how much longer each further one is: 2
+---@field max_delay? number  5
+---@field jitter? boolean    shorten each pause by up to a half, at random: true
+---@field on? fun(err: any, attempt: integer)  told about each failure
+
+--- Call fn(...) until it goes well: its results, or nil and the last error. It goes wrong when it raises
+--- or returns nil and an error. Between the calls there are pauses that grow.
+---@param options? tiny.Retry
+---@param fn function
+function task.retry(options, fn, ...)
+  options = options or {}
+  local args, times, delay = packed(...), options.times or 5, options.delay or 0.1
+  local longest, err = options.max_delay or 5, nil
+  for attempt = 1, times do
+    local results = packed(pcall(fn, unpack(args, 1, args.n)))
+    local well
+    well, err = judge(results)
+    if well then return unpack(results, 2, results.n) end
+    if err == task.cancelled then error(err, 0) end
+    if options.on then options.on(err, attempt) end
+    if attempt < times then task.sleep(math.min(delay, longest) * jitter(options)) end
+    delay = delay * (options.factor or 2)
+  end
+  return nil, err
+end
+
+-- A task that calls the functions of a job, one after the other, as long as there are some.
+local function work(job)
+  while job.next < #job.fns and not job.failed do
+    job.next = job.next + 1
+    local at = job.next
+    local ok, result = xpcall(job.fns[at], trace.keep)
+    if ok then
+      job.results[at] = result
+    elseif not job.failed then
+      job.failed, job.err = true, result
+      for _, worker in ipairs(job.workers) do worker:cancel() end
+    end
+  end
+end
+
+--- Call the functions side by side, `limit` at once, and wait for all: a table of their first results,
+--- in their order. When one raises, the others are cancelled and its error is raised here.
+---@param fns function[]
+---@param at_once? integer
+---@return table
+function task.parallel(fns, at_once)
+  local job = { fns = fns, next = 0, results = { n = #fns }, workers = {} }
+  for i = 1, math.min(at_once or #fns, #fns) do job.workers[i] = task.go(work, job) end
+  for _, worker in ipairs(job.workers) do
+    local ok, err = pcall(worker.join, worker)
+    if not ok and not job.failed then -- we are cancelled ourselves
+      for _, other in ipairs(job.workers) do other:cancel() end
+      error(err, 0)
+    end
+  end
+  if job.failed then error(job.err, 0) end
+  return job.results
+end
 
 return task

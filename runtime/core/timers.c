@@ -37,6 +37,11 @@ uint64_t tiny_timers_now(void) {
   return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+uint64_t tiny_timers_after(double seconds) {
+  if (!(seconds < 9e9)) return NEVER;
+  return tiny_timers_now() + (seconds > 0 ? (uint64_t)(seconds * 1e9) : 0);
+}
+
 /* Centuries are cut short, so that a tick can always be told, and told in ns. */
 static uint64_t tick_of(uint64_t span, uint64_t due_ns) {
   uint64_t tick = due_ns / span + (due_ns % span != 0);
@@ -160,6 +165,7 @@ void tiny_timers_forget(tiny_timers *timers, tiny_due_kind kind, uint64_t word) 
 }
 
 void tiny_timers_hold(tiny_timers *timers, tiny_due_kind kind, bool held) {
+  if ((timers->wheel.held >> kind & 1) == held) return;
   tiny_wheel_hold(&timers->wheel, kind, held);
   if (!held) arm_next(timers);
 }

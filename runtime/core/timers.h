@@ -51,6 +51,9 @@ void tiny_timers_forget(tiny_timers *timers, tiny_due_kind kind, uint64_t word);
 /* CLOCK_MONOTONIC now, in nanoseconds. Any thread. */
 uint64_t tiny_timers_now(void);
 
+/* So many seconds from now, for ever where they are too many. Not for NaN. Any thread. */
+uint64_t tiny_timers_after(double seconds);
+
 /* How many are pending. The loop is kept alive by them, and only by them. */
 uint32_t tiny_timers_pending(const tiny_timers *timers);
 

@@ -2,11 +2,16 @@
  * api.c -- the table of the runtime's C modules. */
 #include "api.h"
 #include "api_log.h"
+#include "executor.h"
+#include "limit.h"
 #include "runtime.h"
 
 const luaL_Reg tiny_core_modules[] = {
     {"tiny.core.log", luaopen_tiny_log},
     {"tiny.core.task", luaopen_tiny_task},
+    {"tiny.core.gate", luaopen_tiny_gate},
+    {"tiny.core.limit", luaopen_tiny_limit},
+    {"tiny.core.timer", luaopen_tiny_timer},
     {"tiny.core.runtime", luaopen_tiny_runtime},
     {NULL, NULL},
 };

@@ -114,6 +114,11 @@ static void stage_resumed(tiny *rt) {
   refused(rt);
 }
 
+static void set_precision(tiny *rt, const tiny_generation *g) {
+  double seconds = tiny_conf_number(g->conf, "svr.timer.min_span");
+  tiny_timers_precision(rt->timers, seconds < 3600 ? (uint64_t)(seconds * 1e9) : 3600000000000u);
+}
+
 static void roll_back(tiny *rt) {
   tiny_change *c = &rt->change;
   char why[256];
@@ -124,6 +129,7 @@ static void roll_back(tiny *rt) {
     return;
   }
   tiny_log_configure(rt->log, c->from->conf, why, sizeof why);
+  set_precision(rt, c->from);
   tiny_step(rt, c->from, "on_start", NULL);
   tiny_stage(rt, stage_resumed, conf_ms(c->from, "svr.reload_timeout"));
 }
@@ -197,6 +203,7 @@ static void enter(tiny *rt) {
   }
   tiny_log_refresh(c->to->L);
   c->to->life = TINY_ENTERED;
+  set_precision(rt, c->to);
   tiny_step(rt, c->to, "on_start", c->from ? "reload" : NULL);
   tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * drain.c -- the way out of a generation: made quiet, drained of what is in flight, retired on
  * the loop thread, closed in a helper. */
+#include "executor.h"
 #include "runtime.h"
 
 #include <stdlib.h>
@@ -63,6 +64,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 void tiny_retire(tiny *rt, tiny_generation *g) {
   g->life = TINY_DEAD;
   if (rt->interrupt) tiny_interrupt_let_go(rt->interrupt, g->L);
+  tiny_executor_stop(g);
   tiny_tasks_abandon(g);
   if (!g->drain_timer_open) {
     close_later(rt, g);

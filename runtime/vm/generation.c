@@ -26,6 +26,17 @@ tiny_generation *tiny_generation_of(lua_State *L) {
   return g;
 }
 
+tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
+  tiny_generation *g = tiny_generation_of(L);
+  if (g->life >= TINY_ENTERED) return g;
+  luaL_where(L, 2);
+  lua_pushfstring(
+      L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
+  lua_concat(L, 2);
+  lua_error(L);
+  return NULL;
+}
+
 /* -- opening --------------------------------------------------------------- */
 
 /* A package.loaders entry for the modules compiled in: they are never looked for on disk. */

@@ -37,6 +37,10 @@ struct tiny_generation {
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */
   tiny_scheduler *scheduler;
+  tiny_task *executor;   /* runs the timers' functions; NULL unless it waits for one that is due */
+  bool executing;        /* there is one, waiting or not */
+  bool timers_on;
+  unsigned timers;       /* pending ones */
   unsigned live[2][TINY_TASK_KINDS]; /* tasks by of_request and kind */
   int pool_refs[256];                /* coroutines to use again */
   lua_State *pool[256];
@@ -59,6 +63,9 @@ int tiny_generation_load(tiny_generation *generation, const char *conf, const ch
 void tiny_generation_close(tiny_generation *generation);
 
 tiny_generation *tiny_generation_of(lua_State *L);
+
+/* The same for what acts: raises while the script is being loaded. 'what' is its name in Lua. */
+tiny_generation *tiny_generation_acting(lua_State *L, const char *what);
 
 /* Start the driver's function 'name' (lua/tiny/driver.lua) as a task with one argument: text
  * or NULL. NULL when out of memory. Loop thread. */

@@ -2,6 +2,8 @@
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
 #include "runtime.h"
 #include "api_log.h"
+#include "executor.h"
+#include "limit.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -151,11 +153,14 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
   rt->timers = tiny_timers_open(&rt->loop);
   rt->scheduler = rt->timers ? tiny_scheduler_open(&rt->loop, rt->timers) : NULL;
+  rt->phases = json_object();
   rt->watch = tiny_watch_open(&rt->loop, on_file_changed, rt);
-  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->watch) {
+  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
+  tiny_timers_handle(rt->timers, TINY_DUE_LIMIT, tiny_limit_on_due, NULL);
+  tiny_timers_handle(rt->timers, TINY_DUE_TIMER, tiny_executor_on_due, NULL);
   tiny_log_on_threshold(rt->log, on_threshold, rt);
   tiny_control_parts parts = {
       .state = &rt->state,
@@ -266,6 +271,7 @@ void tiny_free(tiny *rt) {
   if (rt->jobs > 0) return; /* a helper that is stuck in C may still come back to all this */
   if (rt->inbox) tiny_inbox_free(rt->inbox);
   tiny_state_fini(&rt->state);
+  json_decref(rt->phases);
   for (int i = 0; i < rt->argc; i++) free(rt->argv[i]);
   free(rt->argv);
   free(rt->script);

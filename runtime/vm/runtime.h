@@ -56,6 +56,7 @@ struct tiny {
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;
+  json_t *phases; /* where the timers of the last generation had got to, by key */
   tiny_watch *watch; /* svr.watch */
   uv_prepare_t lag;
   uint64_t turn_at, idle_ns; /* for the loop's lag */

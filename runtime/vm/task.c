@@ -2,33 +2,37 @@
  * task.c -- the ready queue, and the life of one task. */
 #include "task.h"
 #include "generation.h"
+#include "limit.h"
 #include "runtime.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { BATCH = 4096 }; /* tasks resumed before I/O gets its turn */
+
 struct tiny_scheduler {
   uv_idle_t idle; /* active while someone is ready, so that the loop does not sleep */
   tiny_timers *timers;
   tiny_task *first, **last;
+  unsigned ready;
 };
 
 static void run(tiny_task *task);
 
+static tiny_task *pop(tiny_scheduler *s) {
+  tiny_task *task = s->first;
+  s->first = task->later;
+  if (!s->first) s->last = &s->first;
+  s->ready--;
+  task->queued = false;
+  return task;
+}
+
+/* Whoever gets ready meanwhile runs in the next turn: fair to the sockets. */
 static void turn(uv_idle_t *idle) {
   tiny_scheduler *s = idle->data;
-  tiny_task *batch =
-      s->first; /* whoever gets ready now runs in the next turn: fair to the sockets */
-  *s->last = NULL;
-  s->first = NULL;
-  s->last = &s->first;
-  while (batch) {
-    tiny_task *task = batch;
-    batch = task->later;
-    task->queued = false;
-    run(task);
-  }
+  for (unsigned n = s->ready < BATCH ? s->ready : BATCH; n > 0 && s->first; n--) run(pop(s));
   if (!s->first) uv_idle_stop(idle);
 }
 
@@ -55,15 +59,22 @@ static void enqueue(tiny_task *task) {
   if (!s->first) uv_idle_start(&s->idle, turn);
   *s->last = task;
   s->last = &task->later;
+  s->ready++;
 }
 
-static void dequeue(tiny_task *task) {
-  tiny_scheduler *s = task->generation->scheduler;
-  tiny_task **at = &s->first;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
-  if (!*at) s->last = at;
-  task->queued = false;
+/* Take all tasks of a generation out of the queue. */
+static void dequeue_all(tiny_scheduler *s, const tiny_generation *g) {
+  for (tiny_task **at = &s->first; *at;) {
+    tiny_task *task = *at;
+    if (task->generation != g) {
+      at = &task->later;
+      continue;
+    }
+    *at = task->later;
+    if (!*at) s->last = at;
+    s->ready--;
+    task->queued = false;
+  }
 }
 
 static lua_State *take_coroutine(lua_State *L, tiny_generation *g, int *ref) {
@@ -120,7 +131,6 @@ tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) 
 
 static void forget(tiny_task *task) {
   tiny_generation *g = task->generation;
-  if (task->queued) dequeue(task);
   if (task->prev)
     task->prev->next = task->next;
   else
@@ -128,11 +138,12 @@ static void forget(tiny_task *task) {
   if (task->next) task->next->prev = task->prev;
   if (task->box) *task->box = NULL;
   free(task->trace);
+  tiny_limits_drop(task);
   free(task);
 }
 
 void tiny_task_ready(tiny_task *task, int passes) {
-  task->passes = (uint8_t)passes;
+  task->passes = passes;
   enqueue(task);
 }
 
@@ -163,12 +174,17 @@ static void wake_joiners(tiny_task *task) {
   }
 }
 
+/* Its own cancelling, or that of a task it has joined. */
 static bool was_cancelled(tiny_task *task) {
-  if (!task->cancelled) return false;
   lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
   bool same = lua_rawequal(task->co, -1, -2);
   lua_pop(task->co, 1);
   return same;
+}
+
+void tiny_task_report(tiny_task *task) {
+  bool dead = task->generation->life == TINY_DEAD; /* no Lua of it runs */
+  if (task->failed && !dead && !was_cancelled(task)) tiny_generation_report(task->generation, task);
 }
 
 /* Failed tasks come here twice: at once, and a turn later, when those who meant to join it had
@@ -186,6 +202,7 @@ static void end(tiny_task *task, bool failed) {
   task->ended = true;
   task->failed = failed;
   task->raises = false;
+  tiny_limits_drop(task);
   task->unreported = failed && !task->on_end && !task->joiners && !was_cancelled(task);
   g->live[task->of_request][task->kind]--;
   wake_joiners(task);
@@ -259,9 +276,7 @@ static void misuse(lua_State *L, const char *what, const char *problem) {
 }
 
 tiny_task *tiny_task_here(lua_State *L, const char *what) {
-  tiny_generation *g = tiny_generation_of(L);
-  if (g->life < TINY_ENTERED)
-    misuse(L, what, "while the script is being loaded: top-level code only defines, on_start acts");
+  tiny_generation *g = tiny_generation_acting(L, what);
   if (!g->current) misuse(L, what, "outside of a task: start one with tiny.go");
   if (g->current->co != L)
     misuse(L, what, "in a coroutine that the script made: use tiny.go instead of coroutine.create");
@@ -270,39 +285,78 @@ tiny_task *tiny_task_here(lua_State *L, const char *what) {
   return g->current;
 }
 
+/* It does not wait any longer. Returns how it leaves what it waited for. */
+static void (*unpark(tiny_task *task))(tiny_task *) {
+  void (*leave)(tiny_task *) = task->leave;
+  task->leave = NULL;
+  tiny_timers_remove(task->generation->scheduler->timers, task->due);
+  task->due = 0;
+  return leave;
+}
+
 /* A cancelled task gives way for a turn before the raise: one that swallows it in a loop must not
  * hold the others up. */
 static void raise_at_wait(tiny_task *task) {
-  void (*leave)(tiny_task *) = task->leave;
-  task->leave = NULL;
+  void (*leave)(tiny_task *) = unpark(task);
   if (leave) leave(task);
+  tiny_limits_tell(task);
   task->raises = true;
   enqueue(task);
 }
 
+static bool is_stopped(const tiny_task *task) { return task->cancelled || task->expired > 0; }
+
 int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *), void *source) {
   task->leave = leave;
   task->source = source;
-  if (task->cancelled) raise_at_wait(task);
+  if (is_stopped(task)) raise_at_wait(task);
   return lua_yield(task->co, 0);
 }
 
+int tiny_task_park_until(tiny_task *task, void (*leave)(tiny_task *), void *source,
+                         uint64_t deadline_ns) {
+  tiny_timers *timers = task->generation->scheduler->timers;
+  if (deadline_ns) task->due = tiny_timers_add(timers, deadline_ns, TINY_DUE_TASK, (uintptr_t)task);
+  if (!deadline_ns || task->due) return tiny_task_park(task, leave, source);
+  task->source = source;
+  leave(task);
+  return luaL_error(task->co, "not enough memory");
+}
+
 void tiny_task_wake(tiny_task *task) {
-  task->leave = NULL;
+  unpark(task);
   lua_pushnil(task->co);
   tiny_task_ready(task, 1);
 }
 
-void tiny_task_resume(tiny_task *task) {
-  task->leave = NULL;
+void tiny_task_wake_failed(tiny_task *task, int code) {
+  unpark(task);
   lua_pushnil(task->co);
-  task->passes = 1;
+  lua_pushboolean(task->co, true);
+  lua_pushnil(task->co);
+  lua_pushinteger(task->co, code);
+  tiny_task_ready(task, 4);
+}
+
+void tiny_task_resume(tiny_task *task) {
+  lua_pushnil(task->co);
+  tiny_task_resume_with(task, 1);
+}
+
+void tiny_task_resume_with(tiny_task *task, int passes) {
+  unpark(task);
+  task->passes = passes;
   run(task);
 }
 
 void tiny_task_cancel(tiny_task *task) {
   if (task->ended || task->cancelled) return;
   task->cancelled = true;
+  if (task->leave) raise_at_wait(task);
+}
+
+void tiny_task_expire(tiny_task *task) {
+  task->expired++;
   if (task->leave) raise_at_wait(task);
 }
 
@@ -324,28 +378,29 @@ static void end_abandoned(tiny_task *task) {
   task->on_end(task);
 }
 
+static void abandon_wait(tiny_task *task) {
+  void (*leave)(tiny_task *) = unpark(task);
+  if (leave) leave(task);
+}
+
 void tiny_tasks_abandon(tiny_generation *g) {
   for (tiny_task *task = g->tasks; task;
-       task = task->next)               /* all leave before any goes: they may */
-    if (task->leave) task->leave(task); /* wait for one another */
+       task = task->next) /* all leave before any goes: they may */
+    abandon_wait(task);   /* wait for one another */
   for (tiny_task *task = g->tasks; task; task = task->next) end_abandoned(task);
+  dequeue_all(g->scheduler, g);
   while (g->tasks) forget(g->tasks);
   memset(g->live, 0, sizeof g->live);
 }
 
 /* -- waits of the scheduler's own ------------------------------------------ */
 
-static void leave_sleep(tiny_task *task) {
-  tiny_timers_remove(task->generation->scheduler->timers, task->due);
-  task->due = 0;
-}
-
 static void leave_nothing(tiny_task *task) { (void)task; }
 
 void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
   (void)data, (void)id, (void)now;
   tiny_task *task = (tiny_task *)(uintptr_t)word;
-  task->due = 0;
+  task->leave(task);
   tiny_task_resume(task);
 }
 
@@ -356,24 +411,21 @@ static int l_sleep(lua_State *L) {
   tiny_task *task = tiny_task_here(L, "tiny.sleep");
   if (seconds == 0) {
     task->leave = leave_nothing;
-    if (task->cancelled)
+    if (is_stopped(task))
       raise_at_wait(task);
     else
       task->leave = NULL, enqueue(task);
     return lua_yield(L, 0);
   }
-  if (seconds > 9e9) return tiny_task_park(task, leave_nothing, NULL); /* for ever */
-  uint64_t due = tiny_timers_now() + (uint64_t)(seconds * 1e9);
-  task->due =
-      tiny_timers_add(task->generation->scheduler->timers, due, TINY_DUE_TASK, (uintptr_t)task);
-  if (!task->due) return luaL_error(L, "not enough memory");
-  return tiny_task_park(task, leave_sleep, NULL);
+  return tiny_task_park_until(task, leave_nothing, NULL, tiny_timers_after(seconds));
 }
 
 #define TASK "tiny.task"
 
 static tiny_task *check_task(lua_State *L, int index) {
-  return *(tiny_task **)luaL_checkudata(L, index, TASK);
+  tiny_task *task = *(tiny_task **)luaL_checkudata(L, index, TASK);
+  luaL_argcheck(L, task, index, "its generation is over");
+  return task;
 }
 
 static void note_origin(lua_State *L, tiny_task *task) {
@@ -440,6 +492,14 @@ static int l_cancel(lua_State *L) {
   return 0;
 }
 
+/* origin(task) -> coroutine, where it was started: for a traceback of one that has failed */
+static int l_origin(lua_State *L) {
+  tiny_task *task = check_task(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, task->co_ref);
+  lua_pushfstring(L, "%s:%d", task->started_at, task->started_line);
+  return 2;
+}
+
 /* done(task) -> bool */
 static int l_done(lua_State *L) {
   lua_pushboolean(L, check_task(L, 1)->ended);
@@ -447,7 +507,7 @@ static int l_done(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-  tiny_task *task = check_task(L, 1);
+  tiny_task *task = *(tiny_task **)luaL_checkudata(L, 1, TASK);
   if (!task) return 0;
   task->box = NULL;
   if (task->ended && !task->queued) bury(task);
@@ -461,10 +521,18 @@ static int l_cancel_self(lua_State *L) {
   return 0;
 }
 
+/* failure(code) -> message, NAME: of a negative UV code */
+static int l_failure(lua_State *L) {
+  int code = (int)luaL_checkinteger(L, 1);
+  lua_pushstring(L, code == UV_ETIMEDOUT ? "timeout" : uv_strerror(code));
+  lua_pushstring(L, uv_err_name(code));
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
-    {"sleep", l_sleep},   {"go", l_go},     {"join", l_join},
-    {"cancel", l_cancel}, {"done", l_done}, {"cancel_self", l_cancel_self},
-    {NULL, NULL},
+    {"sleep", l_sleep},     {"go", l_go},         {"join", l_join},
+    {"cancel", l_cancel},   {"done", l_done},     {"cancel_self", l_cancel_self},
+    {"failure", l_failure}, {"origin", l_origin}, {NULL, NULL},
 };
 
 int luaopen_tiny_task(lua_State *L) {

@@ -40,7 +40,7 @@ struct tiny_task {
   bool started, ended, failed, cancelled, queued;
   bool raises;            /* tiny.cancelled is to be raised at its wait */
   bool unreported;        /* it failed, and nobody has joined it yet */
-  uint8_t passes;         /* values on co to resume it with */
+  int passes;             /* values on co to resume it with */
   tiny_task **box;        /* Lua's handle on it, NULL when nobody holds one */
   tiny_task *prev, *next; /* all tasks of the generation */
   tiny_task *later;       /* the ready queue, or the joiners of one task */
@@ -48,6 +48,8 @@ struct tiny_task {
   void (*leave)(tiny_task *task); /* take it off what it waits for; NULL: it does not wait */
   void *source;                   /* what it waits for, the binding's own */
   tiny_due due;
+  struct tiny_limit *limits; /* the innermost first (limit.h) */
+  unsigned expired;          /* how many of them have passed: its waits raise */
   /* Called on the task's end, its results or the error (failed) on co's stack. May be NULL. */
   void (*on_end)(tiny_task *task);
   void *data;       /* for on_end */
@@ -77,13 +79,32 @@ tiny_task *tiny_task_here(lua_State *L, const char *what);
  * registration when the task is cancelled meanwhile. */
 int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *task), void *source);
 
+/* The same with an end: at 'deadline_ns' by CLOCK_MONOTONIC (0: never) the task leaves and goes on
+ * as if woken. Raises on the task when out of memory. */
+int tiny_task_park_until(tiny_task *task, void (*leave)(tiny_task *task), void *source,
+                         uint64_t deadline_ns);
+
 /* The event came: resume the parked task in the next turn, or now (only from the top of a
  * loop callback, never from code that Lua called). */
 void tiny_task_wake(tiny_task *task);
 void tiny_task_resume(tiny_task *task);
 
+/* Resume it now with 'passes' values on top of its stack (up to ten need no checkstack), the
+ * first being nil. */
+void tiny_task_resume_with(tiny_task *task, int passes);
+
+/* What it waits for will not come: the wait's results are nil, true, nil and that negative UV
+ * code (lua/tiny/task.lua, task.wait). In the next turn. */
+void tiny_task_wake_failed(tiny_task *task, int code);
+
+/* For an on_end: hand a failed task's error to on_except, unless it was only cancelled. */
+void tiny_task_report(tiny_task *task);
+
 /* Raise tiny.cancelled at its wait and at each later one. Harmless on an ended one. */
 void tiny_task_cancel(tiny_task *task);
+
+/* One more of its limits has passed. */
+void tiny_task_expire(tiny_task *task);
 
 /* Cancel those of the generation that no request began, steps excepted. */
 void tiny_tasks_cancel(tiny_generation *generation);
@@ -97,6 +118,7 @@ void tiny_tasks_abandon(tiny_generation *generation);
 /* Handler of TINY_DUE_TASK. */
 void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now);
 
-int luaopen_tiny_task(lua_State *L);
+int luaopen_tiny_task(lua_State *L); /* tiny.core.task */
+int luaopen_tiny_gate(lua_State *L); /* tiny.core.gate */
 
 #endif
