@@ -26,6 +26,7 @@ function PeriodTimer:run(now)
 end
 
 local rows, running, on_error = {}, false, nil
+local firing -- the row whose timer runs
 
 local function earliest()
   local first
@@ -37,6 +38,7 @@ end
 
 local function fire(key, row, now)
   local trace
+  firing = row
   local ok, stay = xpcall(row.timer.run, function(err)
     trace = debug.traceback(tostring(err), 2)
     return err
@@ -85,6 +87,12 @@ function timer.every(seconds, fn)
   local key = {}
   timer.add(key, timer.PeriodTimer(fn, seconds))
   return key
+end
+
+--- The executor was stopped in the middle of a timer.
+function timer.again()
+  firing.due = runtime.now() + firing.timer.interval
+  runtime.start("timer", execute)
 end
 
 function timer.stop()
