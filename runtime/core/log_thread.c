@@ -59,7 +59,8 @@ static bool empty(tiny_log *log) {
 }
 
 static bool may_sleep(tiny_log *log) {
-  return empty(log) && !atomic_load(&log->stop) && !atomic_exchange(&log->nudged, false);
+  if (atomic_load(&log->stop) || atomic_load(&log->crashed)) return false;
+  return empty(log) && !atomic_exchange(&log->nudged, false);
 }
 
 /* Whoever brings something after may_sleep() has looked finds the thread asleep, and wakes it. */
@@ -258,8 +259,10 @@ static bool drain(tiny_log *log) {
 
 static void wait_until_configured(tiny_log *log) {
   while (!atomic_load(&log->configured)) {
+    park_when_crashed(log);
     atomic_store(&log->sleep, TINY_LOG_ASLEEP);
-    if (!atomic_load(&log->configured)) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
+    bool wait = !atomic_load(&log->configured) && !atomic_load(&log->crashed);
+    if (wait) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
   }
   tiny_log_settings *first = log->settings;
   log->settings = NULL;
