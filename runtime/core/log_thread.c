@@ -187,6 +187,15 @@ static bool busy(tiny_log *log) {
   return false;
 }
 
+static void tell_unfinished(tiny_log *log) {
+  for (int id = 0; id < TINY_SINKS; id++) {
+    tiny_sink *sink = &log->sinks[id];
+    if (!sink->on || !tiny_sink_busy(sink)) continue;
+    tiny_log_own(log, sink, TINY_ERROR, "log.%s did not take the last lines in time",
+                 tiny_sink_name(sink->id));
+  }
+}
+
 /* The process is about to end: what sinks in trouble still have they get until the time is up. */
 static void finish(tiny_log *log) {
   uint64_t by_ns = atomic_load(&log->stop_by_ns);
@@ -199,6 +208,7 @@ static void finish(tiny_log *log) {
     nap(log);
     flush(log);
   }
+  tell_unfinished(log);
   flush(log);
 }
 
