@@ -41,9 +41,22 @@ static void write_out(tiny_sink *sink, const char *bytes, size_t size) {
   }
 }
 
+/* Before there are any settings: what a line says, to stderr. */
+static void write_bare(tiny_log *log, tiny_span text) {
+  char *end = log->spare + TINY_LOG_SPARE - 1;
+  char *at = tiny_text_message(log->spare, end, text.text, text.size);
+  *at++ = '\n';
+  for (char *from = log->spare; from < at;) {
+    ssize_t n = write(STDERR_FILENO, from, (size_t)(at - from));
+    if (n <= 0) return;
+    from += n;
+  }
+}
+
 static bool writes(const tiny_sink *sink) { return sink->on && sink->type->write; }
 
 static void write_line(tiny_log *log, const tiny_line *line) {
+  if (!atomic_load(&log->configured)) write_bare(log, line->text);
   for (int id = 0; id < TINY_SINKS; id++) {
     tiny_sink *sink = &log->sinks[id];
     if (!writes(sink) || !tiny_sink_takes(sink, line->level)) continue;
@@ -90,10 +103,6 @@ void tiny_log_crash(tiny_log *log, const char *text, size_t size) {
   sigemptyset(&pipe_signal);
   sigaddset(&pipe_signal, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
-  if (!atomic_load(&log->configured)) {
-    if (write(STDERR_FILENO, text, size) < 0) return;
-    return;
-  }
   park_thread(log);
   log->clock.frozen = true;
   write_buffers(log);

@@ -59,7 +59,8 @@ static bool empty(tiny_log *log) {
 }
 
 static bool may_sleep(tiny_log *log) {
-  return empty(log) && !atomic_load(&log->stop) && !atomic_exchange(&log->nudged, false);
+  if (atomic_load(&log->stop) || atomic_load(&log->crashed)) return false;
+  return empty(log) && !atomic_exchange(&log->nudged, false);
 }
 
 /* Whoever brings something after may_sleep() has looked finds the thread asleep, and wakes it. */
@@ -186,6 +187,15 @@ static bool busy(tiny_log *log) {
   return false;
 }
 
+static void tell_unfinished(tiny_log *log) {
+  for (int id = 0; id < TINY_SINKS; id++) {
+    tiny_sink *sink = &log->sinks[id];
+    if (!sink->on || !tiny_sink_busy(sink)) continue;
+    tiny_log_own(log, sink, TINY_ERROR, "log.%s did not take the last lines in time",
+                 tiny_sink_name(sink->id));
+  }
+}
+
 /* The process is about to end: what sinks in trouble still have they get until the time is up. */
 static void finish(tiny_log *log) {
   uint64_t by_ns = atomic_load(&log->stop_by_ns);
@@ -198,6 +208,7 @@ static void finish(tiny_log *log) {
     nap(log);
     flush(log);
   }
+  tell_unfinished(log);
   flush(log);
 }
 
@@ -258,8 +269,10 @@ static bool drain(tiny_log *log) {
 
 static void wait_until_configured(tiny_log *log) {
   while (!atomic_load(&log->configured)) {
+    park_when_crashed(log);
     atomic_store(&log->sleep, TINY_LOG_ASLEEP);
-    if (!atomic_load(&log->configured)) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
+    bool wait = !atomic_load(&log->configured) && !atomic_load(&log->crashed);
+    if (wait) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
   }
   tiny_log_settings *first = log->settings;
   log->settings = NULL;

@@ -216,7 +216,7 @@ static void tell_end(tiny_mailer *m, tiny_mail_result result, const char *why) {
   char text[400];
   m->hurry = false;
   if (result == TINY_MAIL_SENT) return;
-  snprintf(text, sizeof text, "does not work: %.300s; the last lines were not mailed", why);
+  snprintf(text, sizeof text, "did not take the last lines: %.300s", why);
   tell(m, TINY_ERROR, text);
 }
 

@@ -67,7 +67,7 @@ void tiny_close(tiny *rt, double delay, int code) {
 /* Closing was forced, on the control thread: the loop may be anywhere. */
 static void end_process(void *data, int code) {
   tiny *rt = data;
-  tiny_log_flush(rt->log, LOG_FLUSH_MS);
+  tiny_log_finish(rt->log, LOG_FLUSH_MS);
   if (rt->exits) _exit(code);
 }
 

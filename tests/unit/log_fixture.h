@@ -37,9 +37,13 @@ static inline void close_console(void) {
   close(console);
 }
 
-static inline void open_log(void) {
+static inline void make_folder(void) {
   strcpy(folder, "/tmp/tiny_log_XXXXXX");
   ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static inline void open_log(void) {
+  make_folder();
   open_console();
   lines = tiny_log_open();
   ck_assert_ptr_nonnull(lines);

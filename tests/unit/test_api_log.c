@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * test_api_log.c -- from Lua to the console: formats, tables, file and line, levels. */
 #include "api_log.h"
+#include "log_fixture.h"
 #include "modules.h"
 
-#include <check.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
-static tiny_log *lines;
 static lua_State *L;
-static int reader, true_stderr;
-static char got[1 << 17], why[200];
 
-static void configure(const char *level, const char *format) {
-  json_t *keys = json_pack("{sssbssss}", "svr.name", "srv", "log.console", 1, "log.console.level",
-                           level, "log.console.format", format);
-  tiny_conf *conf = tiny_conf_new(keys, "/tmp/conf.lua");
-  ck_assert_msg(tiny_log_configure(lines, conf, why, sizeof why) == 0, "%s", why);
-  tiny_conf_drop(conf);
+static void set(const char *level, const char *format) {
+  configure(json_pack("{ssss}", "log.console.level", level, "log.console.format", format));
   tiny_log_refresh(L);
 }
 
@@ -48,34 +38,16 @@ static void run(const char *code) {
 }
 
 static void setup(void) {
-  int ends[2];
-  ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-  fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
-  fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  true_stderr = dup(STDERR_FILENO);
-  dup2(ends[1], STDERR_FILENO);
-  close(ends[1]);
-  reader = ends[0];
-  lines = tiny_log_open();
+  open_log();
   open_state();
-  configure("INFO", "%(message)s");
+  set("INFO", "%(message)s");
   run("log = require 'tiny.log'");
 }
 
 static void teardown(void) {
   ck_assert_int_eq(lua_gettop(L), 0);
   lua_close(L);
-  tiny_log_close(lines, 5000);
-  dup2(true_stderr, STDERR_FILENO);
-  close(true_stderr);
-  close(reader);
-}
-
-static const char *output(void) {
-  ck_assert_int_eq(tiny_log_flush(lines, 5000), 0);
-  ssize_t n = read(reader, got, sizeof got - 1);
-  got[n > 0 ? n : 0] = 0;
-  return got;
+  close_log();
 }
 
 /* What a call of log.info() with these arguments writes. */
@@ -147,7 +119,7 @@ END_TEST
 
 START_TEST(a_table_behind_the_arguments_becomes_the_fields) {
   SHOWS("'user %s', 'x', {id = 5}", "user x {\"id\":5}");
-  configure("INFO", "json");
+  set("INFO", "json");
   run("log.info('user %s', 'x', {id = 5, level = 'gold', s = 'a\\255'})");
   ck_assert_ptr_nonnull(
       strstr(output(), ",\"msg\":\"user x\",\"id\":5,\"level_\":\"gold\",\"s\":\"a\\\\xff\"}\n"));
@@ -169,7 +141,7 @@ START_TEST(huge_tables_are_cut) {
 END_TEST
 
 START_TEST(file_and_line_are_the_callers) {
-  configure("INFO", "%(filename)s:%(lineno)d:%(funcName)s");
+  set("INFO", "%(filename)s:%(lineno)d:%(funcName)s");
   run("log.info('x')\n"
       "local self = {}\n"
       "self.debug, self.info, self.warn, self.err = log.methods()\n"
@@ -184,7 +156,7 @@ START_TEST(file_and_line_are_the_callers) {
 END_TEST
 
 START_TEST(file_and_line_are_right_in_compiled_code) {
-  configure("INFO", "%(lineno)d");
+  set("INFO", "%(lineno)d");
   run("jit.opt.start('hotloop=2')\n"
       "for i = 1, 300 do\n"
       "  log.info('n %d', i)\n"
@@ -198,7 +170,7 @@ END_TEST
 START_TEST(print_is_a_line_at_info) {
   run("print('a', nil, 1.5, {2})");
   ck_assert_str_eq(output(), "a\tnil\t1.5\t[2]\n");
-  configure("WARN", "%(message)s");
+  set("WARN", "%(message)s");
   run("print('a')");
   ck_assert_str_eq(output(), "");
 }
@@ -207,7 +179,7 @@ END_TEST
 START_TEST(levels_follow_the_log) {
   run("log.debug('no') log.info('i') log.warn('w') log.err('e')");
   ck_assert_str_eq(output(), "i\nw\ne\n");
-  configure("ERROR", "%(levelname)s");
+  set("ERROR", "%(levelname)s");
   run("log.info('no') log.warn('no') log.err('e')");
   ck_assert_str_eq(output(), "ERROR\n");
   tiny_log_set_level(lines, "console", TINY_DEBUG);
@@ -227,8 +199,23 @@ START_TEST(a_state_without_a_log_is_told_so) {
 }
 END_TEST
 
+START_TEST(os_exit_writes_what_was_logged) {
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    lines = tiny_log_open();
+    open_state();
+    set("INFO", "%(message)s");
+    run("local log = require 'tiny.log' for i = 1, 500 do log.info(i) end os.exit(7)");
+  }
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert_int_eq(WEXITSTATUS(status), 7);
+  ck_assert_ptr_nonnull(strstr(output(), "1\n2\n3\n"));
+  ck_assert_ptr_nonnull(strstr(got, "\n500\n"));
+}
+END_TEST
+
 int main(void) {
-  Suite *suite = suite_create("api_log");
   TCase *tests = tcase_create("lua");
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_set_timeout(tests, 60);
@@ -245,10 +232,6 @@ int main(void) {
   tcase_add_test(tests, print_is_a_line_at_info);
   tcase_add_test(tests, levels_follow_the_log);
   tcase_add_test(tests, a_state_without_a_log_is_told_so);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  tcase_add_test(tests, os_exit_writes_what_was_logged);
+  return run_suite("api_log", tests);
 }
