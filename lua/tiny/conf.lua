@@ -24,10 +24,13 @@ local function shown(value, path)
   return '"' .. text:gsub("%c", function(c) return ("\\%d"):format(c:byte()) end) .. '"'
 end
 
+local most = 20 -- mistakes that are told
+
 -- Collects mistakes; each is told with the line that its key stands on.
 local function new_reporter(path, text)
-  local mistakes = {}
+  local mistakes, more = {}, 0
   local function add(key, message)
+    if #mistakes == most then more = more + 1 return end
     local line = key and source.line(text, key)
     mistakes[#mistakes + 1] = {
       line = line or math.huge,
@@ -40,6 +43,7 @@ local function new_reporter(path, text)
       return a.text < b.text
     end)
     for i, mistake in ipairs(mistakes) do mistakes[i] = mistake.text end
+    if more > 0 then mistakes[most + 1] = ("%s: and %d more mistakes"):format(path, more) end
     return table.concat(mistakes, "\n")
   end
   return add, message, mistakes
@@ -113,7 +117,7 @@ function conf.check(values, path, text)
   end
   local add, message, mistakes = new_reporter(path, text)
   if type(values) ~= "table" then
-    return nil, ("%s: must return a table of keys, not %s"):format(path, shown(values, ""))
+    return nil, ("%s: must return a table of keys, not a %s"):format(path, type(values))
   end
   if debug.getmetatable(values) then return nil, path .. ": the table it returns has a metatable" end
   local result = {}

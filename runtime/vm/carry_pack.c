@@ -37,18 +37,19 @@ typedef struct packer {
 } packer;
 
 /* Leave the protected call. The reason is in 'why' already, or it is want of memory. */
-static void fail(lua_State *L) {
+__attribute__((noreturn)) static void fail(lua_State *L) {
   lua_pushnil(L);
   lua_error(L);
+  __builtin_unreachable();
 }
 
 static size_t used(const buffer *b) { return (size_t)(b->at - b->bytes); }
 
 static void grow(lua_State *L, buffer *b, size_t size) {
-  size_t room = 2 * (used(b) + size) + 4096;
+  size_t old = used(b), room = 2 * (old + size) + 4096;
   char *bytes = realloc(b->bytes, room);
   if (!bytes) fail(L);
-  b->at = bytes + used(b);
+  b->at = bytes + old;
   b->end = bytes + room;
   b->bytes = bytes;
 }

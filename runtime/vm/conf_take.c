@@ -69,8 +69,9 @@ static json_t *give_up(taking *t, json_t *half) {
 
 static json_t *take_object(taking *t) {
   json_t *object = json_object();
+  if (!object) return NULL;
   lua_pushnil(t->L);
-  while (object && lua_next(t->L, -2)) {
+  while (lua_next(t->L, -2)) {
     if (add_member(t, object) != 0) return give_up(t, object);
     lua_pop(t->L, 1);
   }
@@ -133,7 +134,7 @@ static const char *article(int type) {
   switch (type) {
   case LUA_TFUNCTION: return "a function";
   case LUA_TUSERDATA: return "a userdata";
-  case LUA_TTHREAD: return "a coroutine";
+  case LUA_TTHREAD: return "a thread";
   case LUA_TLIGHTUSERDATA: return "a lightuserdata";
   default: return "a cdata";
   }

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,10 +341,10 @@ END_TEST
 
 /* -- parcels ---------------------------------------------------------------- */
 
+/* A table that is a key comes late in a parcel, as very deep ones do. */
 static const char all_kinds[] =
-    "local t = {1, 'a', true, {x = 'a', y = 'b'}, n = 5LL, u = 6ULL, z = require 'cjson'.null, f = "
-    "false}\n"
-    "t.me, t[t] = t, 'key' t[{}] = 1 for _ = 1, 210 do t = {t} end return t";
+    "local t = {1, 'a', true, {x = 'a', y = 'b'}, n = 5LL, u = 6ULL, z = require 'cjson'.null}\n"
+    "t.me, t[t], t.f, t[{1, {2}}] = t, 'key', false, 1 return {t, t}";
 
 START_TEST(a_parcel_outlives_its_state_and_opens_twice) {
   tiny_parcel parcel;
@@ -356,6 +357,28 @@ START_TEST(a_parcel_outlives_its_state_and_opens_twice) {
     ck_assert_int_eq(tiny_carry_unpack(to, &parcel, &plain, why, sizeof why), 0);
     run(to, "assert((...).greeting == 'hello')", 1, 0);
   }
+  free(parcel.bytes);
+}
+END_TEST
+
+static void *unpack_elsewhere(void *parcel) {
+  return tiny_carry_unpack(to, parcel, &plain, why, sizeof why) == 0 ? to : NULL;
+}
+
+START_TEST(unpacking_needs_the_old_state_no_more) {
+  tiny_parcel parcel;
+  pthread_t thread;
+  void *result;
+  run(from,
+      "records = {} for i = 1, 20000 do records[i] = {name = 'name ' .. i} end return records", 0,
+      1);
+  ck_assert_int_eq(tiny_carry_pack(from, -1, &plain, &parcel, why, sizeof why), 0);
+  lua_pop(from, 1);
+  ck_assert_int_eq(pthread_create(&thread, NULL, unpack_elsewhere, &parcel), 0);
+  run(from, "for i = 1, 20000 do records[i] = {name = 'other ' .. i} end collectgarbage()", 0, 0);
+  ck_assert_int_eq(pthread_join(thread, &result), 0);
+  ck_assert_ptr_eq(result, to);
+  run(to, "local t = ... for i = 1, 20000 do assert(t[i].name == 'name ' .. i) end", 1, 0);
   free(parcel.bytes);
 }
 END_TEST
@@ -433,8 +456,8 @@ END_TEST
 
 /* -- memory ----------------------------------------------------------------- */
 
-static const char some_of_all[] = "local t = {1, 'a', {x = 'a'}, n = 5LL, u = 6ULL} for i = 1, 500 "
-                                  "do t = {t, {}, 'text ' .. i} end return t";
+static const char some_of_all[] = "local t = {1, 'a', n = 5LL, u = 6ULL, [{'late'}] = true}\n"
+                                  "for i = 1, 250 do t[i] = {name = 'text ' .. i, {}} end return t";
 
 /* Carry with so many allocations allowed in one of the states, the new one being fresh. (It has
  * loaded ffi: LuaJIT itself does not survive want of memory in that.) */
@@ -496,6 +519,7 @@ int main(void) {
       userdata_that_cannot_be_handed_over_are_refused,
       an_error_in_handing_over_carries_nothing,
       a_parcel_outlives_its_state_and_opens_twice,
+      unpacking_needs_the_old_state_no_more,
       a_refused_pack_leaves_no_parcel,
       a_parcel_cut_short_is_refused,
       a_damaged_parcel_does_no_harm,

@@ -269,7 +269,7 @@ START_TEST(what_is_not_plain_is_refused_by_path) {
   check_refused("print", "the value is a function");
   check_refused("{db={conn=io.stdout}}", "db.conn is a userdata");
   check_refused("{db={{}, {['a b']=print}}}", "db[2][\"a b\"] is a function");
-  check_refused("{x={coroutine.create(print)}}", "x[1] is a coroutine");
+  check_refused("{x={coroutine.create(print)}}", "x[1] is a thread");
   check_refused("{n=1LL}", "n is a cdata");
   check_refused("{a=setmetatable({}, {})}", "a is a table with a metatable");
   check_refused("{a={1, nil, 3}}",
@@ -295,6 +295,24 @@ START_TEST(depth_and_size_are_bounded) {
 }
 END_TEST
 
+START_TEST(taking_without_memory_leaves_nothing_behind) {
+  char why[64];
+  int failures = 0;
+  json_t *taken = NULL;
+  ck_assert_int_eq(luaL_dostring(L, "return {a = {1, {b = 'c'}}, d = 0.5}"), 0);
+  for (long allowed = 0; !taken; allowed++, failures++) {
+    json_set_alloc_funcs(scarce_malloc, free);
+    allocations_left = allowed;
+    taken = tiny_conf_take(L, -1, why, sizeof why);
+    json_set_alloc_funcs(malloc, free);
+    if (!taken) ck_assert_str_eq(why, "out of memory");
+  }
+  ck_assert_int_gt(failures, 5);
+  json_decref(taken);
+  lua_pop(L, 1);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("conf");
   TCase *tcase = tcase_create("conf");
@@ -315,6 +333,7 @@ int main(void) {
   tcase_add_test(tcase, strings_keep_every_byte);
   tcase_add_test(tcase, what_is_not_plain_is_refused_by_path);
   tcase_add_test(tcase, depth_and_size_are_bounded);
+  tcase_add_test(tcase, taking_without_memory_leaves_nothing_behind);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

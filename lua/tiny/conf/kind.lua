@@ -3,6 +3,7 @@
 --
 -- A kind is {expected = text, check = f}: f(value, path, report) returns the value in its
 -- normal form, or nil after report(path, value, expected) for each mistake in it.
+local calendar = require "tiny.calendar"
 local nearest = require "tiny.conf.nearest"
 local plain = require "tiny.conf.plain"
 
@@ -80,8 +81,8 @@ local function range(expected, least, most, good)
 end
 
 local longest = 1e9 -- seconds: some thirty years, and in nanoseconds it still fits 64 bits
-kind.seconds = range("seconds, 0 or more", 0, longest, function() return true end)
-kind.span = range("seconds, more than 0", 0, longest, function(value) return value > 0 end)
+kind.seconds = range("a number of seconds, 0 or more", 0, longest, function() return true end)
+kind.span = range("a number of seconds, more than 0", 0, longest, function(value) return value > 0 end)
 
 function kind.integer(least, most)
   return range(("a whole number from %d to %d"):format(least, most), least, most, function(value)
@@ -138,23 +139,14 @@ kind.format = scalar('"json", or text with fields such as %(levelname)s', functi
   return value
 end)
 
--- Whether `line` may be a cron line: true, or nil and why not. Only its shape is looked at here;
--- who can do better puts a better one in its place.
-function kind.cron(line)
-  local count, strange = 0, line:find("[^%w%s*/,?#-]")
-  for _ in line:gmatch("%S+") do count = count + 1 end
-  if line:find("^@%l+$") or (count == 5 and not strange) then return true end
-  return nil, "a cron line has five fields"
-end
-
 local points = {M = "M", H = "H", D = "D"}
 
 kind.summary = scalar('"M", "H", "D", a cron line or false', function(value)
   if value == false then return false end
   if type(value) ~= "string" then return nil end
   if points[value:upper()] then return value:upper() end
-  local ok, why = kind.cron(value)
-  if ok then return value end
+  local rule, why = calendar.parse(value)
+  if rule then return value end
   return nil, why
 end)
 

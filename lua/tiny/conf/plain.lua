@@ -25,11 +25,11 @@ local function is_list_index(key, length)
 end
 
 -- What a value should have been instead, or nil when it is plain by itself.
-local function expected_instead(value, above, depth)
+local function expected_instead(value, seen, depth)
   if scalar[type(value)] or (type(value) == "userdata" and is_null(value)) then return nil end
   if type(value) ~= "table" then return "plain data" end
   if debug.getmetatable(value) then return "plain data, but this table has a metatable" end
-  if above[value] then return "plain data, but this table contains itself" end
+  if seen[value] == "open" then return "plain data, but this table contains itself" end
   if depth > plain.depth then return ("plain data, at most %d tables deep"):format(plain.depth) end
 end
 
@@ -41,21 +41,23 @@ local function list_length(value)
   return count
 end
 
-local function walk(value, path, report, above, depth)
-  local expected = expected_instead(value, above, depth)
+-- `seen` tells of each table whether it is "open", being walked, or how its walk ended.
+local function walk(value, path, report, seen, depth)
+  local expected = expected_instead(value, seen, depth)
   if expected then report(path, value, expected) return false end
   if type(value) ~= "table" then return true end
+  if seen[value] ~= nil then return seen[value] end
   local length, good = list_length(value), true
-  above[value] = true
+  seen[value] = "open"
   for key, inner in next, value do
     local where = plain.step(path, key)
     if not is_list_index(key, length) and (type(key) ~= "string" or length > 0) then
       report(where, inner, "a key that is a string, or a list's 1, 2, 3 ... without a gap")
       good = false
     end
-    good = walk(inner, where, report, above, depth + 1) and good
+    good = walk(inner, where, report, seen, depth + 1) and good
   end
-  above[value] = nil
+  seen[value] = good
   return good
 end
 
