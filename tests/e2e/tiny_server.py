@@ -25,6 +25,7 @@ CONF = {
     "svr.script": "main.lua",
     "svr.monitor": False,
     "svr.log_conf_on_reload": False,
+    "log.repeat_limit": 0,
     "log.console.format": "%(levelname)s %(message)s",
 }
 
