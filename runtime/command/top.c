@@ -41,7 +41,7 @@ struct top {
   bool once;
 
   tiny_screen screen;
-  tiny_top_server *chosen; /* the line that keys are for */
+  tiny_top_server *chosen; /* the line that keys are for; NULL: the first, whatever it is */
   bool looks;              /* into it, instead of at the table */
   int first;               /* line at the top, of the servers or of what is looked into */
   char sort_key;
@@ -118,11 +118,10 @@ static void draw_table(top *t) {
   tiny_page page = {0};
   int rows = t->screen.rows - 3; /* title, head and footer */
   tiny_top_sort(&t->list, t->sort_key, t->reversed);
-  if (!t->chosen) t->chosen = t->list.servers[0];
   int at = index_of(t);
   if (t->first > at) t->first = at;
   if (t->first < at - rows + 1) t->first = at - rows + 1;
-  tiny_top_table(&page, &t->list, t->chosen, t->first, rows, t->screen.columns);
+  tiny_top_table(&page, &t->list, t->list.servers[at], t->first, rows, t->screen.columns);
   tiny_screen_draw(&t->screen, &page, table_help);
   tiny_page_clear(&page);
 }
@@ -155,6 +154,7 @@ static void move(top *t, int lines) {
 }
 
 static void look(top *t, bool into) {
+  t->chosen = t->list.servers[index_of(t)];
   t->looks = into;
   t->first = 0;
 }
@@ -313,10 +313,11 @@ static int run(tiny_arguments *arguments) {
   t.once = tiny_arguments_flag(arguments, "--once") || json;
   const char *wait = tiny_arguments_value(arguments, "--wait");
   const char *keys = tiny_arguments_value(arguments, "--curve");
-  double wait_s = wait ? strtod(wait, NULL) : WAIT_MS / 1e3;
+  char *end = NULL;
+  double wait_s = wait ? strtod(wait, &end) : WAIT_MS / 1e3;
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
-  if (!(wait_s >= 0 && wait_s < 1e6))
+  if (wait && (end == wait || *end || !(wait_s >= 0 && wait_s < 1e6)))
     return tiny_arguments_wrong(arguments, "--wait needs seconds: %s", wait);
   if (!t.once && !isatty(STDOUT_FILENO))
     return tiny_arguments_wrong(arguments, "standard output is no terminal: use --once or --json");

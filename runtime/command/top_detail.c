@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL = 10, FIGURE = 28, CELL = 32 };
+enum { LABEL = 11, FIGURE = 28, CELL = 32 };
 
 static double number(const tiny_top_server *server, const char *key) {
   return tiny_top_server_number(server, key);

@@ -174,7 +174,7 @@ static tiny_style style_of(const tiny_top_server *server) {
 
 /* "5 servers: 3 running, 1 hung, 1 silent" */
 static void add_title(tiny_page *page, const tiny_top_list *list, int width) {
-  static const char *const words[] = {"fine", "busy", "with errors", "silent", "hung"};
+  static const char *const words[] = {"running", "other", "with errors", "silent", "hung"};
   int counts[TINY_MOOD_HUNG + 1] = {0};
   char text[160], clock[16];
   time_t now = time(NULL);
