@@ -20,8 +20,8 @@ typedef struct tiny_options {
   const char *script; /* instead of svr.script; NULL: as configured */
   int argc;           /* self.args */
   char *const *argv;
-  bool signals; /* take SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT */
-  bool exits;   /* may end the process when closing has to be forced */
+  bool signals;    /* take SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT */
+  bool exits;      /* may end the process when closing has to be forced */
   bool interrupts; /* take SIGPROF, to interrupt Lua that hangs and to profile it */
   bool crashes;    /* tell of SIGSEGV, SIGABRT, SIGBUS and SIGFPE in the log */
 } tiny_options;

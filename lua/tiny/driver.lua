@@ -119,10 +119,10 @@ function driver.text_of(err)
   return "error value is a " .. type(err) .. (err == nil and "" or ": " .. shown(err))
 end
 
---- What a dead coroutine died of -> first line, traceback.
-function driver.describe(co, err, started_at)
+--- What a dead coroutine died of -> first line, traceback; `stopped_at` is the stack where it was stopped.
+function driver.describe(co, err, started_at, stopped_at)
   local text = driver.text_of(err)
-  local trace = debug.traceback(co, text)
+  local trace = stopped_at and text .. "\nstack traceback:\n" .. stopped_at or debug.traceback(co, text)
   if traces.of(err) then trace = traces.of(err) .. "\npassed on at:\n" .. trace end
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
   return text, trace
@@ -182,18 +182,31 @@ function driver.on_close(reason)
   if server.on_close then server:on_close(reason) end
 end
 
+local pause = 0.1 -- seconds, after the next error in run
+
+local function pause_run()
+  task.sleep(pause)
+  pause = math.min(pause * 2, 5)
+end
+
 local function run()
-  local pause = 0.1
   while true do
     runtime.run_sign(true)
     if guarded(server.run, server) then
       pause = 0.1
       task.sleep(0)
     else
-      task.sleep(pause)
-      pause = math.min(pause * 2, 5)
+      pause_run()
     end
   end
+end
+
+--- Run was stopped, and with it the task that called it.
+function driver.run_again()
+  runtime.start("run", function()
+    pause_run()
+    run()
+  end)
 end
 
 local function summary_text()

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * run.c -- tiny run and tiny check: the runtime itself. */
 #include "command.h"
+#include "init.h"
 #include "tiny.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 enum { WHY = 4096 };
 
 static tiny_options options_of(const tiny_arguments *arguments) {
-  tiny_options options = {.conf = arguments->conf, .signals = true, .exits = true};
+  tiny_options options = {
+      .conf = arguments->conf, .signals = true, .exits = true, .interrupts = true, .crashes = true};
   if (arguments->count > 0) {
     options.script = arguments->list[0];
     options.argc = arguments->count - 1;
@@ -21,6 +23,7 @@ static int run(tiny_arguments *arguments) {
   char why[WHY] = "";
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
+  tiny_init();
   tiny_options options = options_of(arguments);
   tiny *runtime = tiny_new(&options, why, sizeof why);
   if (!runtime) {

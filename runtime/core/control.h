@@ -23,6 +23,10 @@ typedef struct tiny_control_parts {
   void *data;
   /* SIGQUIT: log the Lua stack. NULL: the signal is taken without effect. */
   void (*stack)(void *data);
+  /* What Lua does now, as lines into 'text'; returns false when it does nothing. NULL: it cannot be told. */
+  bool (*look)(void *data, char *text, size_t size);
+  /* Answer with what waits, as an ask's call on the loop thread; 'data' of the ask is this 'data'. NULL as before. */
+  void (*parked)(tiny_ask *ask);
   /* svr.close.wait_lock_delay has passed since closing was first asked for, and it is
    * not over: interrupt Lua, unless on_close runs by now. May be NULL. */
   void (*overdue)(void *data);
@@ -36,7 +40,8 @@ tiny_control *tiny_control_open(const tiny_control_parts *parts, char *why, size
  * Returns 0, or -1 with the reason in 'why'. Loop thread. */
 int tiny_control_listen(tiny_control *control, const tiny_conf *conf, char *why, size_t why_size);
 
-/* Closing has begun: unless tiny_control_close() comes within 'ms', end the process with 252.
+/* Closing has begun: unless tiny_control_close() comes within 'ms', end the process with 252,
+ * or 253 when Lua is hung.
  * The first call counts, later ones only when sooner. Any thread. */
 void tiny_control_deadline(tiny_control *control, uint64_t ms);
 

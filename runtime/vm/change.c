@@ -171,6 +171,7 @@ static void commit(tiny *rt) {
   rt->last_number = c->to->number;
   atomic_store(&rt->state.generation, c->to->number);
   tiny_state_conf(&rt->state, c->to->conf);
+  tiny_hung_watch(rt);
   if (from) tiny_drain(rt, from, conf_ms(from, "svr.close.force_close_delay"));
   serve(rt, rt->current);
   if (from)
@@ -323,6 +324,7 @@ static void admit(tiny *rt) {
     pause_old(rt);
   } else {
     tiny_state_conf(&rt->state, c->to->conf);
+    tiny_hung_watch(rt);
     enter(rt);
   }
 }

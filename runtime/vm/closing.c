@@ -33,10 +33,16 @@ static void stage_on_close(tiny *rt) {
   tiny_stage(rt, stage_requests, request_ms(rt));
 }
 
+/* on_except is to have its say before on_close. */
+static bool on_except_runs(const tiny *rt) {
+  return tiny_tasks_count(rt->current, TINY_TASK_STEP, true) > 0;
+}
+
 static void stage_quiet(tiny *rt) {
-  if (!tiny_quiet(rt->current) && !tiny_stage_late(rt)) return;
+  if ((!tiny_quiet(rt->current) || on_except_runs(rt)) && !tiny_stage_late(rt)) return;
   if (!tiny_quiet(rt->current))
     tiny_warn(rt->log, "closing with callbacks that have not come back");
+  if (rt->interrupt) tiny_interrupt_spare(rt->interrupt);
   tiny_step(rt, rt->current, "on_close", rt->closing.reason);
   tiny_stage(rt, stage_on_close, 0);
 }

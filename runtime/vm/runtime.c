@@ -74,6 +74,8 @@ static void end_process(void *data, int code) {
 static int copy_options(tiny *rt, const tiny_options *options) {
   rt->signals = options->signals;
   rt->exits = options->exits;
+  rt->interrupts = options->interrupts;
+  rt->crashes = options->crashes;
   rt->conf_path = strdup(options->conf ? options->conf : "conf.lua");
   rt->script = options->script ? strdup(options->script) : NULL;
   rt->argv = calloc((size_t)options->argc + 1, sizeof *rt->argv);
@@ -162,12 +164,17 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   tiny_timers_handle(rt->timers, TINY_DUE_LIMIT, tiny_limit_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_TIMER, tiny_executor_on_due, NULL);
   tiny_log_on_threshold(rt->log, on_threshold, rt);
+  if (rt->crashes) tiny_crashed_open(rt);
   tiny_control_parts parts = {
       .state = &rt->state,
       .log = rt->log,
       .inbox = rt->inbox,
       .signals = rt->signals,
       .end = end_process,
+      .stack = tiny_hung_log,
+      .overdue = tiny_hung_overdue,
+      .look = tiny_hung_look,
+      .parked = tiny_hung_parked,
       .data = rt,
   };
   rt->control = tiny_control_open(&parts, why, why_size);
@@ -225,8 +232,11 @@ static void take_down(tiny *rt) {
 
 int tiny_run(tiny *rt) {
   rt->change.wanted = true;
+  if (rt->crashes) rt->crash_stack = tiny_crash_stack_open();
+  tiny_hung_open(rt);
   while (!rt->finished) turn(rt);
   take_down(rt);
+  tiny_hung_blind(rt);
   tiny_feed_close(rt->feed);
   rt->feed = NULL;
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
@@ -234,6 +244,8 @@ int tiny_run(tiny *rt) {
                  LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, false);
   rt->control = NULL;
+  tiny_hung_close(rt);
+  tiny_crash_stack_close(rt->crash_stack);
   tiny_pidfile_unlock(rt->pidfile);
   rt->pidfile = NULL;
   return rt->exit_code;
@@ -263,6 +275,7 @@ void tiny_free(tiny *rt) {
   if (rt->control) tiny_control_close(rt->control, false);
   tiny_pidfile_unlock(rt->pidfile);
   close_handles(rt);
+  tiny_crash_close(rt->crash);
   if (rt->log) uv_walk(&rt->loop, name_open_handle, rt);
   if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
   int rc = uv_loop_close(&rt->loop);

@@ -42,7 +42,7 @@ struct tiny {
   char *conf_path, *script;
   int argc;
   char **argv;
-  bool signals, exits, interrupts;
+  bool signals, exits, interrupts, crashes;
 
   uv_loop_t loop;
   tiny_log *log;
@@ -50,9 +50,11 @@ struct tiny {
   tiny_inbox *inbox;
   tiny_control *control;
   tiny_feed *feed;
-  tiny_interrupt *_Atomic interrupt; /* while tiny_run() is on; NULL when not asked for or not to be had */
-  tiny_hang *hang;                   /* as the interrupt */
-  tiny_crash *crash;                 /* NULL when not asked for */
+  tiny_interrupt
+      *_Atomic interrupt; /* while tiny_run() is on; NULL when not asked for or not to be had */
+  tiny_hang *hang;        /* while tiny_run() is on */
+  tiny_crash *crash;      /* NULL when not asked for */
+  void *crash_stack;      /* the loop thread's */
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;
@@ -99,10 +101,21 @@ int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
 /* Say what a task is, in a line. Also in signal handlers. */
 void tiny_task_describe(tiny_report *report, const void *task);
 
-/* -- hangs, on the loop thread's side (hung.c) */
-int tiny_hung_open(tiny *runtime);   /* returns 0, or -1 without memory */
-void tiny_hung_close(tiny *runtime);
-void tiny_hung_note(tiny *runtime);  /* Lua was stopped for it: close */
+/* -- hangs: what the control thread asks and tells (hung.c) */
+void tiny_hung_open(tiny *runtime);  /* Lua can be interrupted and is watched */
+void tiny_hung_watch(tiny *runtime); /* as another conf says now */
+void tiny_hung_blind(tiny *runtime); /* watched no more; before tiny_control_close() */
+void tiny_hung_close(tiny *runtime); /* interrupted no more; after that */
+void tiny_hung_note(tiny *runtime);  /* it hung and was stopped: close */
+/* For the control thread: what runs now (returns false: nothing), the same for the log, and that closing
+ * has waited for long enough. */
+bool tiny_hung_look(void *runtime, char *text, size_t size);
+void tiny_hung_log(void *runtime);
+void tiny_hung_overdue(void *runtime);
+void tiny_hung_parked(tiny_ask *ask); /* TINY_ASK_CALL: what waits now */
+
+/* -- crashes (crashed.c) */
+void tiny_crashed_open(tiny *runtime);
 
 /* -- stages (stage.c) */
 /* Go on with 'stage' after each turn; 'ms' from now tiny_stage_late() is true (0: never). */

@@ -221,17 +221,19 @@ static void end_strayed(tiny_task *task) {
   end(task, true);
 }
 
-/* What it returned or raised means nothing, and its stack may be anything. Run and timers go on. */
+/* What it returned or raised means nothing, and its stack may be anything. Run goes on. */
 static void end_stopped(tiny_task *task, tiny_stop stop) {
   tiny_generation *g = task->generation;
-  tiny_task_kind kind = task->kind;
-  bool again = (stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT) && !task->cancelled;
-  task->trace = strdup(tiny_interrupt_trace(g->runtime->interrupt));
+  bool again = (stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT) &&
+               task->kind == TINY_TASK_RUN && !task->cancelled;
+  const char *trace = tiny_interrupt_trace(g->runtime->interrupt);
+  if (stop == TINY_STOP_CLOSE)
+    tiny_warn(g->runtime->log, "stopped, as the server closes:\n%s", trace);
+  task->trace = strdup(trace);
   lua_settop(task->co, 0);
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, g->stops[stop]);
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, stop == TINY_STOP_CLOSE ? g->cancelled : g->stops[stop]);
   end(task, true);
-  if (again && kind == TINY_TASK_RUN) tiny_generation_call(g, "run_again");
-  if (again && kind == TINY_TASK_TIMER) tiny_generation_call(g, "timers_again");
+  if (again) tiny_generation_call(g, "run_again");
 }
 
 static void run(tiny_task *task) {
@@ -243,7 +245,8 @@ static void run(tiny_task *task) {
   int passes = task->passes;
   if (task->raises) {
     task->raises = false;
-    lua_rawgeti(task->co, LUA_REGISTRYINDEX, g->cancelled);
+    lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->stop ? g->stops[task->stop] : g->cancelled);
+    task->stop = TINY_STOP_NONE;
     passes = 1;
   }
   if (task->cancelled && !task->started) {
@@ -358,6 +361,12 @@ void tiny_task_cancel(tiny_task *task) {
 void tiny_task_expire(tiny_task *task) {
   task->expired++;
   if (task->leave) raise_at_wait(task);
+}
+
+void tiny_task_stop(tiny_task *task, tiny_stop stop) {
+  if (!task->leave) return;
+  task->stop = stop;
+  raise_at_wait(task);
 }
 
 void tiny_tasks_cancel(tiny_generation *g) {

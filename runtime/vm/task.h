@@ -13,6 +13,7 @@
 #ifndef TINY_TASK_H
 #define TINY_TASK_H
 
+#include "interrupt.h"
 #include "timers.h"
 #include <lua.h>
 #include <stdbool.h>
@@ -38,7 +39,8 @@ struct tiny_task {
   tiny_task_kind kind;
   bool of_request; /* a request began it, or began what began it */
   bool started, ended, failed, cancelled, queued;
-  bool raises;            /* tiny.cancelled is to be raised at its wait */
+  bool raises; /* tiny.cancelled, or what 'stop' says, is to be raised at its wait */
+  tiny_stop stop;
   bool unreported;        /* it failed, and nobody has joined it yet */
   int passes;             /* values on co to resume it with */
   tiny_task **box;        /* Lua's handle on it, NULL when nobody holds one */
@@ -52,11 +54,11 @@ struct tiny_task {
   unsigned expired;          /* how many of them have passed: its waits raise */
   /* Called on the task's end, its results or the error (failed) on co's stack. May be NULL. */
   void (*on_end)(tiny_task *task);
-  void *data;       /* for on_end */
-  const char *name; /* of the callback, a literal; NULL: by its kind */
+  void *data;        /* for on_end */
+  const char *name;  /* of the callback, a literal; NULL: by its kind */
   uint64_t limit_ns; /* the longest stretch of Lua in it; 0: svr.watchdog.slice */
-  char *trace;      /* where it was stopped; NULL when it was not */
-  int started_line; /* where tiny.go was called */
+  char *trace;       /* where it was stopped; NULL when it was not */
+  int started_line;  /* where tiny.go was called */
   char started_at[44];
 };
 
@@ -105,6 +107,9 @@ void tiny_task_cancel(tiny_task *task);
 
 /* One more of its limits has passed. */
 void tiny_task_expire(tiny_task *task);
+
+/* Raise that stop's error at its wait, once. Harmless on one that does not wait. */
+void tiny_task_stop(tiny_task *task, tiny_stop stop);
 
 /* Cancel those of the generation that no request began, steps excepted. */
 void tiny_tasks_cancel(tiny_generation *generation);

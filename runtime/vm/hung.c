@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ * hung.c -- the loop thread's side of a hang: what the control thread has told or asked of it. */
+#include "runtime.h"
+#include "trace.h"
+
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { TEXT_SIZE = 8192, SHOWN = 20 };
+
+/* -- what waits, when nothing runs -- */
+
+static void put_parked(tiny_report *report, const tiny_task *task) {
+  tiny_task_describe(report, task);
+  tiny_trace_put(report, task->co);
+}
+
+static tiny_task *find_run(const tiny_generation *g) {
+  tiny_task *task = g ? g->tasks : NULL;
+  while (task && task->kind != TINY_TASK_RUN) task = task->next;
+  return task;
+}
+
+/* The stacks of the tasks that wait, run's first. */
+static void put_all_parked(tiny_report *report, const tiny_generation *g) {
+  const tiny_task *run = find_run(g);
+  int shown = 0;
+  if (run) put_parked(report, run);
+  for (const tiny_task *task = g ? g->tasks : NULL; task; task = task->next) {
+    if (task == run || task->ended) continue;
+    if (++shown <= SHOWN) put_parked(report, task);
+  }
+  if (shown <= SHOWN) return;
+  tiny_report_put(report, "and ");
+  tiny_report_number(report, shown - SHOWN);
+  tiny_report_put(report, " more\n");
+}
+
+void tiny_hung_parked(tiny_ask *ask) {
+  char text[TEXT_SIZE];
+  tiny *rt = ask->data;
+  tiny_report report = tiny_report_begin(text, sizeof text);
+  tiny_report_put(&report, "nothing runs; what waits:\n");
+  put_all_parked(&report, rt->current);
+  tiny_ask_done(ask, true, text);
+}
+
+/* -- called on the control thread -- */
+
+bool tiny_hung_look(void *data, char *text, size_t size) {
+  tiny *rt = data;
+  tiny_interrupt *interrupt = rt->interrupt;
+  if (!interrupt) {
+    snprintf(text, size, "this runtime may not interrupt Lua to look");
+    return true;
+  }
+  tiny_doing doing = tiny_interrupt_look(interrupt, text, size);
+  if (doing == TINY_DOING_UNKNOWN)
+    snprintf(text, size,
+             "the loop thread does not answer: it does not come out of the kernel, or gets no CPU");
+  return doing != TINY_DOING_NOTHING;
+}
+
+/* The loop may have come back by itself: then this brings the news. */
+static void on_hung(tiny_ask *ask) {
+  tiny_hung_note(ask->data);
+  tiny_ask_done(ask, true, "");
+}
+
+static void interrupt(void *data) {
+  tiny *rt = data;
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
+  if (rt->interrupt) tiny_interrupt_stop(rt->interrupt, TINY_STOP_HUNG);
+  if (!ask) return;
+  ask->call = on_hung;
+  ask->data = rt;
+  tiny_inbox_post(rt->inbox, ask);
+}
+
+static void on_silence(tiny_ask *ask);
+
+static void run_hung(void *data) {
+  tiny *rt = data;
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
+  if (!ask) return;
+  ask->call = on_silence;
+  ask->data = rt;
+  tiny_inbox_post(rt->inbox, ask);
+}
+
+void tiny_hung_log(void *data) {
+  char text[TEXT_SIZE];
+  tiny *rt = data;
+  bool runs = tiny_hung_look(rt, text, sizeof text);
+  tiny_warn(rt->log, "stack asked for: %s", runs ? text : "nothing runs");
+}
+
+void tiny_hung_overdue(void *data) {
+  tiny *rt = data;
+  if (rt->interrupt) tiny_interrupt_stop(rt->interrupt, TINY_STOP_CLOSE);
+}
+
+/* -- on the loop thread -- */
+
+void tiny_hung_note(tiny *rt) { tiny_closing_ask(rt, "hung", 0, TINY_EXIT_HUNG); }
+
+/* No Lua runs, so there is none to interrupt: run gets the error at its wait. */
+static void on_silence(tiny_ask *ask) {
+  char text[TEXT_SIZE];
+  tiny *rt = ask->data;
+  uint64_t sign = atomic_load(&rt->state.run_sign);
+  tiny_task *run = find_run(rt->current);
+  if (run && sign && !rt->closing.wanted) {
+    tiny_report report = tiny_report_begin(text, sizeof text);
+    put_parked(&report, run);
+    tiny_err(rt->log, "hung: run has not returned or reported for %.1f s\n%s",
+             (double)(tiny_timers_now() - sign) / 1e9, text);
+    tiny_state_hung(&rt->state, sign, text);
+    if (tiny_conf_bool(rt->current->conf, "svr.watchdog.interrupt"))
+      tiny_task_stop(run, TINY_STOP_HUNG);
+    tiny_hung_note(rt);
+  }
+  tiny_ask_done(ask, true, "");
+}
+
+/* -- opening and closing -- */
+
+static pid_t own_thread_id(void) { return (pid_t)syscall(SYS_gettid); }
+
+void tiny_hung_open(tiny *rt) {
+  tiny_hang_parts parts = {
+      .state = &rt->state,
+      .log = rt->log,
+      .control = rt->control,
+      .thread = own_thread_id(),
+      .look = tiny_hung_look,
+      .interrupt = interrupt,
+      .run_hung = run_hung,
+      .data = rt,
+  };
+  if (rt->interrupts) rt->interrupt = tiny_interrupt_open(tiny_task_describe);
+  if (rt->interrupts && !rt->interrupt)
+    tiny_err(rt->log, "no memory or timer to interrupt Lua with");
+  rt->hang = tiny_hang_open(&parts);
+}
+
+void tiny_hung_watch(tiny *rt) {
+  if (rt->hang) tiny_hang_refresh(rt->hang);
+}
+
+void tiny_hung_blind(tiny *rt) {
+  if (rt->hang) tiny_hang_close(rt->hang);
+  rt->hang = NULL;
+}
+
+void tiny_hung_close(tiny *rt) {
+  tiny_interrupt_close(rt->interrupt);
+  rt->interrupt = NULL;
+}
