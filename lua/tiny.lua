@@ -29,4 +29,13 @@ local tiny = {
   now = runtime.now,
 }
 
-return tiny
+-- What not every server needs is loaded when it is first used.
+local parts = { tcp = "tiny.tcp" }
+
+return setmetatable(tiny, {
+  __index = function(self, name)
+    local part = parts[name] and require(parts[name])
+    self[name] = part
+    return part
+  end,
+})

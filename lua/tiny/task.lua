@@ -16,6 +16,29 @@ local function pass(raise, ...)
 end
 task.pass = pass
 
+--- A failure's code -> message, NAME.
+task.failure = core.failure
+
+local settle
+
+--- Call a core function that may wait, until it has its results: it gives nil, true and those, or
+-- nil alone to be called again. A failure comes as nil and a code: nil, message, NAME then.
+local function wait(fn, a, b, c, d)
+  return settle(fn, a, b, c, d, fn(a, b, c, d))
+end
+task.wait = wait
+
+local function finish(value, code, ...)
+  if value == nil and type(code) == "number" then return nil, core.failure(code) end
+  return value, code, ...
+end
+
+function settle(fn, a, b, c, d, raise, done, ...)
+  if raise ~= nil then error(raise, 0) end
+  if done then return finish(...) end
+  return wait(fn, a, b, c, d)
+end
+
 --- Wait for so many seconds, fractions allowed; 0 lets the others run once.
 ---@param seconds number
 function task.sleep(seconds)

@@ -7,21 +7,13 @@
 
 static tiny *runtime_of(lua_State *L) { return tiny_generation_of(L)->runtime; }
 
-static tiny_generation *entered(lua_State *L, const char *what) {
-  tiny_generation *g = tiny_generation_of(L);
-  if (g->life < TINY_ENTERED)
-    luaL_error(L, "%s while the script is being loaded: top-level code only defines, on_start acts",
-               what);
-  return g;
-}
-
 /* close(delay, code) */
 static int l_close(lua_State *L) {
   lua_Number delay = luaL_optnumber(L, 1, 0);
   lua_Integer code = luaL_optinteger(L, 2, 0);
   luaL_argcheck(L, delay >= 0, 1, "seconds must not be negative");
   luaL_argcheck(L, code >= 0 && code <= 255, 2, "an exit code is from 0 to 255");
-  entered(L, "self:close");
+  tiny_generation_acting(L, "self:close");
   tiny_close(runtime_of(L), delay, (int)code);
   return 0;
 }
@@ -34,7 +26,7 @@ static int l_fail(lua_State *L) {
 
 /* reload() */
 static int l_reload(lua_State *L) {
-  entered(L, "self:reload");
+  tiny_generation_acting(L, "self:reload");
   tiny_reload(runtime_of(L));
   return 0;
 }
@@ -67,7 +59,7 @@ static int l_app(lua_State *L) {
 
 /* step(fn, ...): a task that a reload or close does not cancel */
 static int l_step(lua_State *L) {
-  tiny_generation *g = entered(L, "a callback");
+  tiny_generation *g = tiny_generation_acting(L, "a callback");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
   tiny_task *task = tiny_task_new(L, g, TINY_TASK_STEP);
@@ -81,7 +73,7 @@ static int l_step(lua_State *L) {
 static int l_start(lua_State *L) {
   static const char *const names[] = {"run", "timer", NULL};
   static const tiny_task_kind kinds[] = {TINY_TASK_RUN, TINY_TASK_TIMER};
-  tiny_generation *g = entered(L, "a callback");
+  tiny_generation *g = tiny_generation_acting(L, "a callback");
   tiny_task_kind kind = kinds[luaL_checkoption(L, 1, NULL, names)];
   luaL_checktype(L, 2, LUA_TFUNCTION);
   tiny_task *task = tiny_task_new(L, g, kind);

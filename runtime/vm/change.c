@@ -8,6 +8,7 @@
  */
 #include "api_log.h"
 #include "guard.h"
+#include "handle.h"
 #include "runtime.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ static void finish(tiny *rt, bool ok, const char *text) {
   tiny_change *c = &rt->change;
   tiny_ask *asks = c->asks;
   c->to = c->from = NULL;
+  c->under_way = false;
   c->asks = c->later;
   c->later = NULL;
   c->wanted = c->asks != NULL;
@@ -92,6 +94,7 @@ static void serve(tiny *rt, tiny_generation *g) {
   g->life = TINY_ENTERED;
   let_compile(rt, g);
   tiny_state_enter(&rt->state, TINY_RUNNING);
+  tiny_sockets_serve(rt->sockets, g);
   tiny_generation_call(g, "serve");
 }
 
@@ -123,7 +126,9 @@ static void roll_back(tiny *rt) {
   tiny_change *c = &rt->change;
   char why[256];
   tiny_step_drop(rt);
+  tiny_sockets_back(rt->sockets, c->to, c->from);
   discard(rt, c->to);
+  c->to = NULL;
   if (!c->from) {
     start_failed(rt);
     return;
@@ -226,6 +231,7 @@ static void unpack(tiny_job *job) {
 
 static void on_unpacked(tiny_job *job) {
   carrying *c = (carrying *)job;
+  tiny_carried_settle(&job->runtime->change.carried, c->rc == 0 ? c->to : NULL);
   if (c->rc == 0)
     enter(job->runtime);
   else
@@ -246,6 +252,7 @@ static void carry(tiny *rt) {
   c->job = (tiny_job){.work = unpack, .done = on_unpacked, .runtime = rt};
   c->to = rt->change.to;
   if (tiny_generation_pack(rt->change.from, &c->parcel, c->why, sizeof c->why) != 0) {
+    tiny_carried_settle(&rt->change.carried, NULL);
     roll_back_because(rt, c->why);
     free(c);
     return;
@@ -282,6 +289,7 @@ static void pause_old(tiny *rt) {
   rt->change.paused_at = tiny_timers_now();
   tiny_state_enter(&rt->state, TINY_RELOADING);
   tiny_quiesce(from);
+  tiny_sockets_hold(rt->sockets);
   tiny_stage(rt, stage_quiet, conf_ms(from, "svr.close.wait_lock_delay"));
 }
 
@@ -421,6 +429,7 @@ void tiny_change_begin(tiny *rt) {
   }
   rt->loading = l;
   c->to = l->generation;
+  c->under_way = true;
   atomic_fetch_add(&rt->state.generations_alive, 1);
   tiny_stage(rt, stage_loading, timeout_ms);
 }
@@ -428,7 +437,7 @@ void tiny_change_begin(tiny *rt) {
 void tiny_change_abort(tiny *rt) {
   tiny_change *c = &rt->change;
   if (rt->loading) abandon(rt, "the server is closing");
-  if (c->to) return; /* it goes to its end first */
+  if (c->under_way) return; /* it goes to its end first */
   tiny_ask *asks = c->asks;
   c->asks = NULL;
   c->wanted = false;
@@ -437,7 +446,7 @@ void tiny_change_abort(tiny *rt) {
 
 void tiny_change_ask(tiny *rt, tiny_ask *ask) {
   tiny_change *c = &rt->change;
-  tiny_ask **at = c->to ? &c->later : &c->asks;
+  tiny_ask **at = c->under_way ? &c->later : &c->asks;
   if (rt->closing.wanted) {
     tiny_ask_done(ask, false, "refused: the server is closing");
     return;

@@ -20,7 +20,7 @@ static uint64_t request_ms(const tiny *rt) {
 
 static void stage_requests(tiny *rt) {
   tiny_generation *g = rt->current;
-  bool waits = tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0 || g->handles > 0;
+  bool waits = tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0;
   if (waits && !tiny_stage_late(rt)) return;
   tiny_stage(rt, NULL, 0);
   rt->finished = true;
@@ -60,6 +60,7 @@ void tiny_closing_begin(tiny *rt) {
   tiny_info(rt->log, "closing: %s", rt->closing.reason);
   tiny_control_deadline(rt->control, conf_ms(rt, "svr.close.force_close_delay"));
   tiny_quiesce(rt->current);
+  tiny_sockets_stop(rt->sockets);
   tiny_stage(rt, stage_quiet, conf_ms(rt, "svr.close.wait_lock_delay"));
 }
 

@@ -17,10 +17,11 @@ void tiny_quiesce(tiny_generation *g) {
   tiny_tasks_cancel(g);
 }
 
+/* What it has open means nothing any longer without a task that could use it. */
 static bool spent(const tiny_generation *g) {
   for (int kind = 0; kind < TINY_TASK_KINDS; kind++)
     if (tiny_tasks_count(g, kind, true) > 0) return false;
-  return g->handles == 0;
+  return true;
 }
 
 static void on_cut(uv_timer_t *timer) { (void)timer; }
@@ -66,6 +67,7 @@ void tiny_retire(tiny *rt, tiny_generation *g) {
   if (rt->interrupt) tiny_interrupt_let_go(rt->interrupt, g->L);
   tiny_executor_stop(g);
   tiny_tasks_abandon(g);
+  if (rt->sockets) tiny_sockets_retire(rt->sockets, g);
   if (!g->drain_timer_open) {
     close_later(rt, g);
     return;

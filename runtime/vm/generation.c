@@ -5,6 +5,7 @@
 #include "api_log.h"
 #include "carry.h"
 #include "conf_take.h"
+#include "handle.h"
 #include "guard.h"
 #include "modules.h"
 #include "runtime.h"
@@ -304,10 +305,15 @@ static int push_context(lua_State *L) {
   return 0;
 }
 
-static const tiny_carry_terms context_terms = {
-    .name = "context",
-    .remedy = "keep it in self and make it again in on_start",
-};
+static tiny_carry_terms context_terms(const tiny_generation *g) {
+  return (tiny_carry_terms){
+      .name = "context",
+      .remedy = "keep it in self and make it again in on_start",
+      .take = tiny_carried_take,
+      .give = tiny_carried_give,
+      .data = &g->runtime->change.carried,
+  };
+}
 
 int tiny_generation_pack(tiny_generation *g, tiny_parcel *parcel, char *why, size_t why_size) {
   if (tiny_lua_call(g, push_context, g) != 0) {
@@ -316,14 +322,16 @@ int tiny_generation_pack(tiny_generation *g, tiny_parcel *parcel, char *why, siz
     return -1;
   }
   lua_rawgeti(g->L, LUA_REGISTRYINDEX, g->context);
-  int rc = tiny_carry_pack(g->L, -1, &context_terms, parcel, why, why_size);
+  tiny_carry_terms terms = context_terms(g);
+  int rc = tiny_carry_pack(g->L, -1, &terms, parcel, why, why_size);
   lua_pop(g->L, 1);
   return rc;
 }
 
 int tiny_generation_unpack(tiny_generation *g, const tiny_parcel *parcel, char *why,
                            size_t why_size) {
-  if (tiny_carry_unpack(g->L, parcel, &context_terms, why, why_size) != 0) return -1;
+  tiny_carry_terms terms = context_terms(g);
+  if (tiny_carry_unpack(g->L, parcel, &terms, why, why_size) != 0) return -1;
   lua_rawseti(g->L, LUA_REGISTRYINDEX, g->context);
   return 0;
 }

@@ -27,7 +27,8 @@ struct tiny_generation {
   tiny_allocator allocator; /* of svr.lua.memory_limit; all 0 without one */
   tiny_life life;
   tiny_conf *conf;                /* NULL until loaded */
-  unsigned handles;               /* sockets and processes opened on its behalf, still open */
+  struct tiny_handle *handle;     /* all open ones */
+  unsigned handles;               /* how many these are: sockets and processes */
   _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */
   char load_stopped[256];         /* what the deadline interrupted, "" when it did not */
   int driver;                     /* registry reference: the module tiny.driver */

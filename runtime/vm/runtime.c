@@ -157,7 +157,8 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   rt->scheduler = rt->timers ? tiny_scheduler_open(&rt->loop, rt->timers) : NULL;
   rt->phases = json_object();
   rt->watch = tiny_watch_open(&rt->loop, on_file_changed, rt);
-  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch) {
+  rt->sockets = tiny_sockets_open(rt);
+  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch || !rt->sockets) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
@@ -187,6 +188,7 @@ tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
   tiny *rt = calloc(1, sizeof *rt);
   snprintf(why, why_size, "not enough memory");
   if (!rt) return NULL;
+  tiny_activation_read(&rt->activation);
   if (uv_loop_init(&rt->loop) != 0) {
     free(rt);
     return NULL;
@@ -223,6 +225,8 @@ static void take_down(tiny *rt) {
   tiny_drain_all(rt);
   if (rt->current) tiny_retire(rt, rt->current);
   rt->current = NULL;
+  tiny_sockets_close(rt->sockets);
+  rt->sockets = NULL;
   uint64_t deadline = tiny_timers_now() + 2000000000u;
   tiny_stage(rt, NULL, 2000);
   while (rt->jobs > atomic_load(&rt->state.threads_lost) && tiny_timers_now() < deadline)
@@ -258,6 +262,7 @@ static void close_handles(tiny *rt) {
   uv_close((uv_handle_t *)&rt->close_delay, NULL);
   uv_close((uv_handle_t *)&rt->lag, NULL);
   tiny_watch_close(rt->watch);
+  tiny_sockets_close(rt->sockets);
   if (rt->scheduler) tiny_scheduler_close(rt->scheduler);
   if (rt->timers) tiny_timers_close(rt->timers);
   if (rt->inbox) tiny_inbox_close(rt->inbox);

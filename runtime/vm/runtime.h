@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "log.h"
 #include "pidfile.h"
+#include "sockets.h"
 #include "state.h"
 #include "task.h"
 #include "timers.h"
@@ -24,9 +25,11 @@ enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or sev
 
 /* One change of generation, from nothing (the start) or from the one in force (a reload). */
 typedef struct tiny_change {
-  tiny_generation *from, *to; /* 'to' is NULL while none is under way */
+  tiny_generation *from, *to; /* 'to' is NULL while there is none */
+  bool under_way;             /* also when 'to' was discarded and 'from' is rolled back to */
   tiny_ask *asks;             /* who waits for the outcome */
   tiny_ask *later;            /* asked for meanwhile: one more change */
+  struct tiny_carried *carried; /* streams in the context, on their way */
   uint64_t paused_at;         /* CLOCK_MONOTONIC ns, 0 while the old one serves */
   bool wanted;                /* the first start, or 'later' is to be begun */
   char why[TINY_WHY];
@@ -43,6 +46,7 @@ struct tiny {
   int argc;
   char **argv;
   bool signals, exits, interrupts, crashes;
+  tiny_activation activation; /* sockets that came with the process */
 
   uv_loop_t loop;
   tiny_log *log;
@@ -59,6 +63,7 @@ struct tiny {
   tiny_timers *timers;
   tiny_scheduler *scheduler;
   json_t *phases; /* where the timers of the last generation had got to, by key */
+  tiny_sockets *sockets;
   tiny_watch *watch; /* svr.watch */
   uv_prepare_t lag;
   uint64_t turn_at, idle_ns; /* for the loop's lag */
@@ -160,5 +165,10 @@ int tiny_job_start(tiny *runtime, tiny_job *job);
 
 /* The module tiny.core.runtime. */
 int luaopen_tiny_runtime(lua_State *L);
+
+/* The modules of sockets: tiny.core.address, .stream and .acceptor. */
+int luaopen_tiny_address(lua_State *L);
+int luaopen_tiny_stream(lua_State *L);
+int luaopen_tiny_acceptor(lua_State *L);
 
 #endif

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The examples and the repository's own conf.lua, run as they stand in a copy of their folders."""
 import shutil
+import socket
 import unittest
 
-from tiny_server import ROOT, ServerCase, wait_for
+from tiny_server import ROOT, WAIT, ServerCase, wait_for
 
 
 class Example(ServerCase):
@@ -47,6 +48,50 @@ class Counter(Example):
         server.close()
         self.assert_closed(server)
         self.assertRegex(server.output(), r"run count = [12]\b")
+
+
+class Echo(Example):
+    def setUp(self):
+        self.echo = self.example("echo")
+        self.edit(self.echo, "conf.lua", "127.0.0.1:7007", "127.0.0.1:0")
+        self.server = self.launch(self.echo).wait_ready()
+        self.port = int(self.server.wait_line("listening on").rstrip().rsplit(":", 1)[1])
+
+    def connect(self):
+        peer = socket.create_connection(("127.0.0.1", self.port), WAIT)
+        self.addCleanup(peer.close)
+        return peer, peer.makefile("rb")
+
+    def test_every_line_comes_back(self):
+        peer, lines = self.connect()
+        self.assertEqual(lines.readline(), b"hello\n")
+        peer.sendall(b"one\r\ntwo\n\n")
+        self.assertEqual([lines.readline() for _ in range(3)], [b"one\n", b"two\n", b"\n"])
+
+    def test_connections_live_through_reloads(self):
+        peers = [self.connect() for _ in range(10)]
+        for peer, lines in peers:
+            self.assertEqual(lines.readline(), b"hello\n")
+        for round_ in range(5):
+            self.edit(self.echo, "conf.lua", '"hello', f'"hello {round_}, not')
+            for peer, _ in peers:
+                peer.sendall(b"before\naft")
+            self.assert_reloaded(self.echo)
+            for peer, lines in peers:
+                peer.sendall(b"er\n")
+                self.assertEqual([lines.readline(), lines.readline()], [b"before\n", b"after\n"])
+        self.assertIn(b"hello 4", self.connect()[1].readline())
+
+    def test_too_long_a_line_is_told_and_ends_it(self):
+        peer, lines = self.connect()
+        peer.sendall(b"x" * 5000)
+        self.assertEqual(lines.readlines()[1:], [b"too long\n"])
+
+    def test_who_says_nothing_is_left(self):
+        self.edit(self.echo, "conf.lua", '["echo.idle"] = 300', '["echo.idle"] = 0.1')
+        self.assert_reloaded(self.echo)
+        _peer, lines = self.connect()
+        self.assertEqual(lines.readlines(), [b"hello\n"])
 
 
 class Filter(Example):

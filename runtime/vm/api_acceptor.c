@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ * api_acceptor.c -- tiny.core.acceptor: a Lua function that is called, in a task of its own, for
+ * each connection to its ports. */
+#include "api_address.h"
+#include "conn.h"
+#include "runtime.h"
+
+#include <stdlib.h>
+
+typedef struct acceptor {
+  tiny_acceptor base;
+  tiny_generation *generation;
+  int handler; /* registry reference */
+} acceptor;
+
+static void drop(void *thing) { tiny_acceptor_drop(thing); }
+
+static const tiny_handle_kind kind = {"tiny.acceptor", "tiny.tcp", drop, NULL, NULL};
+
+static void free_acceptor(tiny_acceptor *base) {
+  acceptor *a = (acceptor *)base;
+  luaL_unref(a->generation->L, LUA_REGISTRYINDEX, a->handler);
+  free(a);
+}
+
+/* -- a connection's task --------------------------------------------------- */
+
+/* A handler that died cannot answer any more; one that was carried on is another's. */
+static void on_end(tiny_task *task) {
+  tiny_conn *c = task->data;
+  if (task->failed && c->owner == task->generation->number) tiny_conn_close(c);
+  tiny_conn_drop(c);
+  tiny_task_report(task);
+}
+
+typedef struct start_call {
+  acceptor *acceptor;
+  tiny_conn *conn;
+} start_call;
+
+static int start_protected(lua_State *L) {
+  start_call *call = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->acceptor->handler);
+  tiny_handle *handle = tiny_handle_new(L, &tiny_conn_kind);
+  tiny_task *task = tiny_task_new(L, call->acceptor->generation, TINY_TASK_REQUEST);
+  tiny_handle_set(handle, call->conn);
+  call->conn->refs += 2; /* the handle's and the task's */
+  task->on_end = on_end;
+  task->data = call->conn;
+  lua_xmove(L, task->co, 2);
+  tiny_task_ready(task, 1);
+  return 0;
+}
+
+static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_endpoint *peer) {
+  start_call call = {.acceptor = (acceptor *)base};
+  tiny_generation *g = call.acceptor->generation;
+  (void)port;
+  call.conn = tiny_conn_new(g, fd, peer, base);
+  if (!call.conn) return;
+  if (lua_cpcall(g->L, start_protected, &call) != 0) {
+    tiny_err(g->runtime->log, "a connection was closed at once: %s", lua_tostring(g->L, -1));
+    lua_pop(g->L, 1);
+  }
+  tiny_conn_drop(call.conn);
+}
+
+/* -- for Lua --------------------------------------------------------------- */
+
+/* new(handler, limit) -> acceptor */
+static int l_new(lua_State *L) {
+  tiny_generation *g = tiny_generation_acting(L, "listening");
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_Number limit = luaL_checknumber(L, 2);
+  tiny_handle *handle = tiny_handle_new(L, &kind);
+  lua_pushvalue(L, 1);
+  int handler = luaL_ref(L, LUA_REGISTRYINDEX);
+  acceptor *a = calloc(1, sizeof *a);
+  if (!a) return luaL_error(L, "not enough memory");
+  a->base = (tiny_acceptor){.refs = 1, .accept = on_accept, .free = free_acceptor};
+  a->base.limit = limit < 1e9 ? (unsigned)limit : 1000000000;
+  a->generation = g;
+  a->handler = handler;
+  tiny_handle_set(handle, a);
+  return 1;
+}
+
+static int push_port(lua_State *L, const tiny_port *port, int rc) {
+  if (port) {
+    tiny_endpoint_push_text(L, tiny_port_endpoint(port));
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushinteger(L, rc);
+  return 2;
+}
+
+static tiny_acceptor *check(lua_State *L) {
+  tiny_acceptor *a = tiny_handle_check(L, 1, &kind)->thing;
+  luaL_argcheck(L, a, 1, "it is closed");
+  return a;
+}
+
+/* listen(acceptor, endpoint, backlog) -> where it is bound | nil, code */
+static int l_listen(lua_State *L) {
+  int rc = UV_ECANCELED; /* on its way out it opens nothing more */
+  tiny_generation *g = tiny_generation_acting(L, "listening");
+  tiny_acceptor *a = check(L);
+  const tiny_endpoint *e = tiny_endpoint_check(L, 2);
+  int backlog = (int)luaL_checkinteger(L, 3);
+  tiny_port *port = NULL;
+  if (g->life == TINY_ENTERED)
+    port = tiny_port_listen(&g->runtime->sockets->harbour, e, backlog, g->number, a, &rc);
+  return push_port(L, port, rc);
+}
+
+/* adopt(acceptor, name, nth) -> where it is bound | nil, code */
+static int l_adopt(lua_State *L) {
+  int rc = UV_ECANCELED;
+  tiny_generation *g = tiny_generation_acting(L, "listening");
+  tiny_acceptor *a = check(L);
+  const char *name = luaL_checkstring(L, 2);
+  int nth = (int)luaL_checkinteger(L, 3);
+  tiny_port *port = NULL;
+  if (g->life == TINY_ENTERED)
+    port = tiny_port_adopt(&g->runtime->sockets->harbour, name, nth, g->number, a, &rc);
+  return push_port(L, port, rc);
+}
+
+/* close(acceptor): let go of its ports */
+static int l_close(lua_State *L) {
+  tiny_handle *handle = tiny_handle_check(L, 1, &kind);
+  if (!handle->thing) return 0;
+  tiny_ports_release(&handle->generation->runtime->sockets->harbour, handle->thing);
+  tiny_handle_close(handle);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"new", l_new}, {"listen", l_listen}, {"adopt", l_adopt}, {"close", l_close}, {NULL, NULL}};
+
+int luaopen_tiny_acceptor(lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  tiny_handle_register(L, &kind, none);
+  lua_newtable(L);
+  luaL_register(L, NULL, functions);
+  return 1;
+}
