@@ -332,8 +332,8 @@ describe("conf.load", function()
   end)
 
   it("refuses what is no table of keys", function()
-    assert.equal("conf.lua: must return a table of keys, not a nil", message_for("return"))
-    assert.equal("conf.lua: must return a table of keys, not a string", message_for("return 'x'"))
+    assert.equal("conf.lua: must return a table of keys, not nil", message_for("return"))
+    assert.equal('conf.lua: must return a table of keys, not "x"', message_for("return 'x'"))
     assert.equal("conf.lua: the table it returns has a metatable", message_for("return setmetatable({}, {})"))
   end)
 

@@ -117,7 +117,7 @@ function conf.check(values, path, text)
   end
   local add, message, mistakes = new_reporter(path, text)
   if type(values) ~= "table" then
-    return nil, ("%s: must return a table of keys, not a %s"):format(path, type(values))
+    return nil, ("%s: must return a table of keys, not %s"):format(path, shown(values, ""))
   end
   if debug.getmetatable(values) then return nil, path .. ": the table it returns has a metatable" end
   local result = {}
