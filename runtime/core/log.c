@@ -312,7 +312,16 @@ static int flush(tiny_log *log, unsigned ms, int how) {
   return error ? -1 : 0;
 }
 
-int tiny_log_flush(tiny_log *log, unsigned ms) { return flush(log, ms, TINY_LOG_ALL); }
+/* Nobody ever said where to: the reason of a failed start must be seen all the same. */
+static void configure_at_last(tiny_log *log) {
+  char why[100];
+  if (!atomic_load(&log->configured)) tiny_log_configure(log, NULL, why, sizeof why);
+}
+
+int tiny_log_flush(tiny_log *log, unsigned ms) {
+  configure_at_last(log);
+  return flush(log, ms, TINY_LOG_ALL);
+}
 
 int tiny_log_finish(tiny_log *log, unsigned ms) {
   atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
@@ -395,12 +404,6 @@ tiny_log *tiny_log_open(void) {
   if (log->repeat && log->spare && log->first && start_thread(log) == 0) return log;
   destroy(log);
   return NULL;
-}
-
-/* Nobody ever said where to: the reason of a failed start must be seen all the same. */
-static void configure_at_last(tiny_log *log) {
-  char why[100];
-  if (!atomic_load(&log->configured)) tiny_log_configure(log, NULL, why, sizeof why);
 }
 
 /* The thread gives up itself when the time is up, unless a dead disk holds it. */

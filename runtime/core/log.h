@@ -76,7 +76,8 @@ const char *tiny_level_name(tiny_level level);
 void tiny_log_reopen(tiny_log *log);
 
 /* Wait until all lines put before have been handed to the sinks, 'ms' at the
- * longest. Returns 0, or -1 when the time ran out. Any thread but the log's. */
+ * longest. Returns 0, or -1 when the time ran out. A log that has not been configured yet
+ * takes the default settings. Any thread but the log's. */
 int tiny_log_flush(tiny_log *log, unsigned ms);
 
 /* The process is about to end without tiny_log_close(): as flush, and sinks in trouble and

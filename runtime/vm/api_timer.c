@@ -108,8 +108,9 @@ static int add(lua_State *L, tiny_generation *g, uint64_t due_ns) {
 
 /* add(due) -> id, slot: due in nanoseconds of the monotonic clock; nothing when timers have stopped */
 static int l_add(lua_State *L) {
+  tiny_generation *g = tiny_generation_acting(L, "a timer");
   lua_Number due = luaL_checknumber(L, 1);
-  return add(L, generation_of(L), due > 0 ? due < 1e19 ? (uint64_t)due : UINT64_MAX : 0);
+  return add(L, g, due > 0 ? due < 1e19 ? (uint64_t)due : UINT64_MAX : 0);
 }
 
 /* after(seconds) -> id, slot: the same, from now on */
