@@ -31,6 +31,10 @@ class Example(ServerCase):
 
 
 class Counter(Example):
+    def test_it_is_the_one_of_the_readme(self):
+        code = (ROOT / "examples/counter/counter.lua").read_text()
+        self.assertIn(f"```lua\n{code}```\n", (ROOT / "README.md").read_text())
+
     def test_it_counts_on_across_a_reload(self):
         project = self.example("counter")
         server = self.launch(project).wait_ready()
