@@ -3,11 +3,15 @@
 import asyncio
 import email
 import email.policy
+import logging
 import ssl
 import subprocess
 import threading
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # clients that go away are what the tests are about
 
 
 def make_certificate(folder):
