@@ -48,7 +48,7 @@ class Conf(Refused):
         self.refuse_conf("error({ code = 7 })\n", "conf.lua")
 
     def test_not_returning_a_table(self):
-        self.refuse_conf("return 42\n", "conf.lua", "table", "number")
+        self.refuse_conf("return 42\n", "conf.lua", "must return a table")
 
     def test_returning_nothing(self):
         self.refuse_conf("local x = 1\n", "conf.lua", "table")

@@ -110,6 +110,7 @@ class Accepted(ServerCase):
         began = time.monotonic()
         self.assert_reloaded(server.project)
         self.assertLess(time.monotonic() - began, 30)
+        server.wait_line("INFO on_close")
         lines = [line for line in server.lines("INFO ") if line in ("INFO run left true", "INFO on_close")]
         self.assertEqual(lines, ["INFO run left true", "INFO on_close"])
         self.assertEqual(server.lines("on_except"), [])
