@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum {
+  START_MS = 200,  /* a server that starts has better use for its time than opening libzmq */
   JOIN_MS = 10,    /* who joins within this shares one message */
   ERROR_MS = 1000, /* errors are told at once, but not more often than this */
   DUMP = JSON_COMPACT | JSON_REAL_PRECISION(12)
@@ -28,7 +29,7 @@ struct tiny_feed {
   bool ends; /* closing has begun */
   int open;  /* what has to end before the feed is gone */
 
-  uv_timer_t period, joins, errors;
+  uv_timer_t start, period, joins, errors;
   bool erred; /* an error waits until 'errors' is due */
   uint64_t seq;
   tiny_conf *conf; /* in force here; NULL before the first */
@@ -182,6 +183,7 @@ static void follow(tiny_feed *feed, const tiny_conf *old) {
 }
 
 static void take_conf(tiny_feed *feed) {
+  uv_timer_stop(&feed->start);
   tiny_conf *old = feed->conf;
   feed->conf = tiny_state_hold_conf(feed->state);
   if (feed->conf && feed->conf != old) {
@@ -204,6 +206,15 @@ static void end_part(tiny_feed *feed) {
   if (--feed->open == 0) uv_sem_post(&feed->closed);
 }
 
+static void on_start_due(uv_timer_t *timer) { take_conf(timer->data); }
+
+static void look_at_conf(tiny_feed *feed) {
+  if (!feed->conf && atomic_load(&feed->state->phase) == TINY_STARTING)
+    uv_timer_start(&feed->start, on_start_due, START_MS, 0);
+  else
+    take_conf(feed);
+}
+
 static void take_news(tiny_errand *errand) {
   tiny_feed *feed = (tiny_feed *)((char *)errand - offsetof(tiny_feed, news_errand));
   unsigned news = atomic_exchange(&feed->news, 0);
@@ -211,7 +222,7 @@ static void take_news(tiny_errand *errand) {
     end_part(feed);
     return;
   }
-  if (news & TINY_NEWS_CONF) take_conf(feed);
+  if (news & (TINY_NEWS_CONF | TINY_NEWS_STATE)) look_at_conf(feed);
   if (news & TINY_NEWS_STATE)
     publish(feed);
   else if (news & TINY_NEWS_ERROR)
@@ -223,12 +234,13 @@ static void take_news(tiny_errand *errand) {
 static void open_here(tiny_errand *errand) {
   tiny_feed *feed = (tiny_feed *)((char *)errand - offsetof(tiny_feed, opening));
   uv_loop_t *loop = tiny_control_loop(feed->control);
+  uv_timer_init(loop, &feed->start);
   uv_timer_init(loop, &feed->period);
   uv_timer_init(loop, &feed->joins);
   uv_timer_init(loop, &feed->errors);
-  feed->period.data = feed->joins.data = feed->errors.data = feed;
+  feed->start.data = feed->period.data = feed->joins.data = feed->errors.data = feed;
   tiny_state_watch(feed->state, on_told, feed);
-  take_conf(feed);
+  look_at_conf(feed);
 }
 
 static void on_closed(uv_handle_t *handle) { end_part(handle->data); }
@@ -238,8 +250,9 @@ static void close_here(tiny_errand *errand) {
   tiny_feed *feed = (tiny_feed *)((char *)errand - offsetof(tiny_feed, closing));
   feed->ends = true;
   tiny_state_watch(feed->state, NULL, NULL);
-  feed->open = atomic_load(&feed->news) ? 4 : 3;
+  feed->open = atomic_load(&feed->news) ? 5 : 4;
   close_publisher(feed);
+  uv_close((uv_handle_t *)&feed->start, on_closed);
   uv_close((uv_handle_t *)&feed->period, on_closed);
   uv_close((uv_handle_t *)&feed->joins, on_closed);
   uv_close((uv_handle_t *)&feed->errors, on_closed);
