@@ -259,16 +259,24 @@ function driver.stop()
   runtime.run_sign(false)
 end
 
---- Run a chunk with `self` as the server -> its results as text.
-function driver.eval(text)
+local SHOWN = 65536 -- bytes of the results
+
+local function cut(text)
+  if #text <= SHOWN then return text end
+  return ("%s\n... (%d bytes in all)"):format(text:sub(1, SHOWN), #text)
+end
+
+--- Run a chunk with `self` as the server, for so many seconds at most -> its results as text.
+function driver.eval(text, seconds)
   local chunk, why = loadstring("local self = ...; return " .. text, "=eval")
   if not chunk then chunk, why = loadstring("local self = ...; " .. text, "=eval") end
   if not chunk then error(why, 0) end
   local results = { n = 0 }
   local function collect(...) results = { n = select("#", ...), ... } end
-  collect(chunk(server))
-  for i = 1, results.n do results[i] = shown(results[i]) end
-  return table.concat(results, "\t", 1, results.n)
+  collect(task.timeout(seconds, function() return true, chunk(server) end))
+  if not results[1] then error("stopped: ran longer than its limit", 0) end
+  for i = 2, results.n do results[i] = shown(results[i]) end
+  return cut(table.concat(results, "\t", 2, results.n))
 end
 
 -- -- the process is the runtime's --------------------------------------------

@@ -11,7 +11,7 @@ local COUNTED = 10000 -- missed points of a calendar that are counted at most
 
 local rows = {}  -- timers by key
 local slots = {} -- what is due by the slot that core gave it: a row, or the function of an after()
-local running    -- the row whose function runs now
+-- timer.running: the row whose function runs now. A report of a hang looks there.
 local starting   -- on_start has not returned yet: what was missed since the last generation is run
 local added = {} -- keys that this generation has had: they do not begin where the last one's were
 
@@ -160,7 +160,7 @@ end
 
 -- After its function has returned, or raised. It may have been removed meanwhile.
 local function finish(row, stay)
-  running = nil
+  timer.running = nil
   if rows[row.key] ~= row then return end
   row.left = row.left - 1
   if stay and row.left > 0 then row.way.go_on(row) else remove(row) end
@@ -176,13 +176,13 @@ end
 local function fire(row)
   local missed = row.way.missed(row)
   if not missed then return row.way.go_on(row) end
-  running = row
+  timer.running = row
   finish(row, call(row, missed))
 end
 
 -- The executor. What a function raises ends this task, and the next one begins here.
 local function execute()
-  if running then finish(running, true) end
+  if timer.running then finish(timer.running, true) end
   for slot in function() return pass(core.next()) end do
     local due = slots[slot]
     slots[slot] = nil

@@ -25,8 +25,10 @@ typedef struct tiny_control_parts {
   void (*stack)(void *data);
   /* What Lua does now, as lines into 'text'; returns false when it does nothing. NULL: it cannot be told. */
   bool (*look)(void *data, char *text, size_t size);
-  /* Answer with what waits, as an ask's call on the loop thread; 'data' of the ask is this 'data'. NULL as before. */
-  void (*parked)(tiny_ask *ask);
+  /* Begin to sample Lua; returns false when that cannot be. End it: the folded stacks, for free(), NULL without
+   * memory. NULL: it cannot be sampled. */
+  bool (*profile)(void *data);
+  char *(*profiled)(void *data);
   /* svr.close.wait_lock_delay has passed since closing was first asked for, and it is
    * not over: interrupt Lua, unless on_close runs by now. May be NULL. */
   void (*overdue)(void *data);

@@ -13,6 +13,7 @@ typedef enum tiny_ask_kind {
   TINY_ASK_RELOAD, /* build a new generation */
   TINY_ASK_CLOSE,  /* close after 'seconds' with exit code 'code' */
   TINY_ASK_EVAL,   /* run the Lua in 'text' for at most 'seconds' */
+  TINY_ASK_STACK,  /* say what waits: nothing runs, or the loop would not come to it */
   TINY_ASK_CALL    /* call 'call' on the loop thread, between its turns */
 } tiny_ask_kind;
 

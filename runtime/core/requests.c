@@ -11,7 +11,9 @@
 enum {
   LOOK_MS = 100,        /* how often those who wait are looked at */
   EVAL_GRACE_MS = 2000, /* for the loop thread to end an eval whose time is up */
-  EVAL_LONGEST = 86400  /* seconds */
+  EVAL_LONGEST = 86400, /* seconds */
+  PROFILE_LONGEST = 600,
+  TEXT_SIZE = 16384
 };
 
 /* One who waits for the loop thread, or for the closing. */
@@ -28,7 +30,8 @@ typedef struct waiter {
 struct tiny_requests {
   const tiny_control_parts *parts;
   tiny_control *control;
-  uv_timer_t look;
+  uv_timer_t look, sampling;
+  tiny_client *profiler; /* who has asked for the profile that is being taken; NULL: nobody */
   waiter *waiting;
 };
 
@@ -75,7 +78,7 @@ void tiny_requests_refuse_reload(const tiny_control_parts *parts) {
 static void look_at(waiter *w) {
   const tiny_control_parts *parts = w->requests->parts;
   bool hung = tiny_state_is_hung(parts->state);
-  if (w->kind == TINY_ASK_EVAL) {
+  if (w->kind == TINY_ASK_EVAL || w->kind == TINY_ASK_STACK) {
     if (hung || uv_hrtime() - w->asked_ns > w->timeout_ns) refuse_busy(w);
   } else if (w->kind == TINY_ASK_RELOAD && hung && refuse(w, "refused: hung")) {
     tiny_requests_refuse_reload(parts);
@@ -197,12 +200,56 @@ static void eval(tiny_requests *requests, tiny_client *client, const json_t *req
   post(w, code, timeout);
 }
 
+/* Lua may come to rest just after the look; then what waits is what there is to tell. */
+static void stack(tiny_requests *requests, tiny_client *client, const json_t *request) {
+  const tiny_control_parts *parts = requests->parts;
+  char text[TEXT_SIZE];
+  (void)request;
+  if (parts->look && parts->look(parts->data, text, sizeof text)) {
+    tiny_client_tell(client, true, text);
+    return;
+  }
+  waiter *w = wait_for(requests, client, TINY_ASK_STACK);
+  if (!w) return;
+  w->timeout_ns = 1000000000;
+  post(w, NULL, 0);
+}
+
+static void end_profile(tiny_requests *requests) {
+  tiny_client *client = requests->profiler;
+  if (!client) return;
+  requests->profiler = NULL;
+  char *text = requests->parts->profiled(requests->parts->data);
+  if (text) tiny_utf8_mend(text, strlen(text));
+  tiny_client_tell(client, text != NULL, text ? text : "out of memory");
+  free(text);
+}
+
+static void on_sampled(uv_timer_t *timer) { end_profile(timer->data); }
+
+static void profile(tiny_requests *requests, tiny_client *client, const json_t *request) {
+  const tiny_control_parts *parts = requests->parts;
+  const json_t *given = json_object_get(request, "seconds");
+  double seconds = given ? json_number_value(given) : 5;
+  if (!(seconds > 0 && seconds <= PROFILE_LONGEST)) {
+    tiny_client_tell(client, false, "profile needs \"seconds\", more than 0 and at most 600");
+  } else if (requests->profiler) {
+    tiny_client_tell(client, false, "a profile is being taken already");
+  } else if (!parts->profile || !parts->profile(parts->data)) {
+    tiny_client_tell(client, false,
+                     "compiled Lua cannot be interrupted here, so not sampled either");
+  } else {
+    requests->profiler = client;
+    uv_timer_start(&requests->sampling, on_sampled, (uint64_t)(seconds * 1000) + 1, 0);
+  }
+}
+
 static const struct {
   const char *name;
   void (*take)(tiny_requests *requests, tiny_client *client, const json_t *request);
 } known[] = {
-    {"status", status},     {"reload", reload}, {"close", close_server},
-    {"loglevel", loglevel}, {"eval", eval},
+    {"status", status}, {"reload", reload}, {"close", close_server}, {"loglevel", loglevel},
+    {"eval", eval},     {"stack", stack},   {"profile", profile},
 };
 
 void tiny_requests_take(void *requests, tiny_client *client, const json_t *request) {
@@ -222,8 +269,9 @@ tiny_requests *tiny_requests_open(tiny_control *control, const tiny_control_part
   if (!requests) return NULL;
   requests->parts = parts;
   requests->control = control;
-  requests->look.data = requests;
+  requests->look.data = requests->sampling.data = requests;
   uv_timer_init(tiny_control_loop(control), &requests->look);
+  uv_timer_init(tiny_control_loop(control), &requests->sampling);
   return requests;
 }
 
@@ -235,6 +283,7 @@ static void tell_closed(waiter *w, bool forced) {
 }
 
 void tiny_requests_closed(tiny_requests *requests, bool forced) {
+  end_profile(requests);
   static const char over[] = "the server has closed";
   for (waiter *w = requests->waiting, *next; w; w = next) {
     next = w->next;
@@ -247,6 +296,7 @@ void tiny_requests_closed(tiny_requests *requests, bool forced) {
 
 void tiny_requests_close(tiny_requests *requests) {
   uv_close((uv_handle_t *)&requests->look, NULL);
+  uv_close((uv_handle_t *)&requests->sampling, NULL);
 }
 
 void tiny_requests_free(tiny_requests *requests) { free(requests); }

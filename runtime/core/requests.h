@@ -7,7 +7,9 @@
  *   reload                     the outcome of the reload
  *   close                      once closed, with "forced"; not ok when it had to be
  *   loglevel level [sink]      the level put in force
- *   eval code [timeout]        results or the error; the timeout in seconds is 1 */
+ *   eval code [timeout]        results or the error; the timeout in seconds is 1
+ *   stack                      what Lua does now, or what waits when it does nothing
+ *   profile [seconds]          folded stacks of the next seconds, 5 by default */
 #ifndef TINY_REQUESTS_H
 #define TINY_REQUESTS_H
 

@@ -12,7 +12,7 @@ enum { TEXT_SIZE = 8192, SHOWN = 20 };
 /* -- what waits, when nothing runs -- */
 
 static void put_parked(tiny_report *report, const tiny_task *task) {
-  tiny_task_describe(report, task);
+  tiny_task_describe(report, task, task->generation->L);
   tiny_trace_put(report, task->co);
 }
 
@@ -37,9 +37,8 @@ static void put_all_parked(tiny_report *report, const tiny_generation *g) {
   tiny_report_put(report, " more\n");
 }
 
-void tiny_hung_parked(tiny_ask *ask) {
+void tiny_hung_parked(tiny *rt, tiny_ask *ask) {
   char text[TEXT_SIZE];
-  tiny *rt = ask->data;
   tiny_report report = tiny_report_begin(text, sizeof text);
   tiny_report_put(&report, "nothing runs; what waits:\n");
   put_all_parked(&report, rt->current);
@@ -99,6 +98,20 @@ void tiny_hung_log(void *data) {
 void tiny_hung_overdue(void *data) {
   tiny *rt = data;
   if (rt->interrupt) tiny_interrupt_stop(rt->interrupt, TINY_STOP_CLOSE);
+}
+
+/* A thousand times a second; Lua that is not held cannot be sampled. */
+bool tiny_hung_profile(void *data) {
+  tiny *rt = data;
+  if (rt->interrupt) rt->profile = tiny_profile_begin(rt->interrupt, 1000000);
+  return rt->profile != NULL;
+}
+
+char *tiny_hung_profiled(void *data) {
+  tiny *rt = data;
+  char *text = tiny_profile_end(rt->profile);
+  rt->profile = NULL;
+  return text;
 }
 
 /* -- on the loop thread -- */

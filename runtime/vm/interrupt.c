@@ -105,9 +105,9 @@ static void answer(tiny_interrupt *in, tiny_doing doing) {
   sem_post(&in->answered);
 }
 
-static void put_what(tiny_report *report, tiny_interrupt *in) {
+static void put_what(tiny_report *report, tiny_interrupt *in, bool safe) {
   tiny_stretch *stretch = in->stretch;
-  if (stretch && stretch->what) in->what(report, stretch->what);
+  if (stretch && stretch->what) in->what(report, stretch->what, safe ? stretch->L : NULL);
 }
 
 /* The stack of 'L', which runs, and of those that resumed it as far as they are known. */
@@ -122,7 +122,7 @@ static void put_stacks(tiny_report *report, tiny_interrupt *in, lua_State *L) {
 
 static void answer_from_lua(tiny_interrupt *in, lua_State *L) {
   tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
-  put_what(&report, in);
+  put_what(&report, in, true);
   put_stacks(&report, in, L);
   answer(in, TINY_DOING_LUA);
 }
@@ -135,7 +135,7 @@ static void put_guess(tiny_report *report, tiny_interrupt *in, lua_State *L) {
 
 static void answer_from_c(tiny_interrupt *in, lua_State *L, const void *context) {
   tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
-  put_what(&report, in);
+  put_what(&report, in, false);
   tiny_report_put(&report, "C stack:\n");
   tiny_backtrace_put(&report, context);
   put_guess(&report, in, L);
@@ -296,7 +296,7 @@ bool tiny_interrupt_stopping(void) { return here && here->armed && is_stopping(h
 void tiny_interrupt_guess(tiny_interrupt *in, tiny_report *report) {
   tiny_stretch *stretch = here == in ? in->stretch : NULL;
   if (!stretch) return;
-  put_what(report, in);
+  put_what(report, in, false);
   put_guess(report, in, stretch->running);
 }
 

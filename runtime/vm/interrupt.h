@@ -42,8 +42,9 @@ typedef struct tiny_stretch {
   struct tiny_stretch *outer;
 } tiny_stretch;
 
-/* Says in a line what a stretch is about, such as "request /x\n". May be called in a signal handler. */
-typedef void (*tiny_what_fn)(tiny_report *report, const void *what);
+/* Says in a line what a stretch is about, such as "request /x\n". 'L' is the VM's main thread where Lua may
+ * be asked, though nothing that allocates; NULL in a signal handler. */
+typedef void (*tiny_what_fn)(tiny_report *report, const void *what, lua_State *L);
 
 /* Serve the calling thread, which takes SIGPROF (see sigprof.h). Returns NULL when
  * that or memory could not be had. Close it on the same thread, when no other

@@ -30,6 +30,11 @@ static void eval(tiny *rt, tiny_ask *ask) {
   tiny_task *task = NULL;
   if (rt->current && rt->current->life == TINY_ENTERED)
     task = tiny_generation_start(rt->current, TINY_TASK_GO, "eval", ask->text, on_eval_end);
+  if (task) {
+    task->limit_ns = (uint64_t)(ask->seconds * 1e9);
+    lua_pushnumber(task->co, ask->seconds); /* for its waits */
+    task->passes = 2;
+  }
   if (task)
     task->data = ask;
   else
@@ -41,6 +46,7 @@ static void take(void *data, tiny_ask *ask) {
   switch (ask->kind) {
   case TINY_ASK_RELOAD: tiny_change_ask(rt, ask); break;
   case TINY_ASK_EVAL: eval(rt, ask); break;
+  case TINY_ASK_STACK: tiny_hung_parked(rt, ask); break;
   case TINY_ASK_CALL: ask->call(ask); break;
   case TINY_ASK_CLOSE:
     tiny_closing_ask(rt, "close", ask->seconds, ask->code);
@@ -175,7 +181,8 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
       .stack = tiny_hung_log,
       .overdue = tiny_hung_overdue,
       .look = tiny_hung_look,
-      .parked = tiny_hung_parked,
+      .profile = tiny_hung_profile,
+      .profiled = tiny_hung_profiled,
       .data = rt,
   };
   rt->control = tiny_control_open(&parts, why, why_size);

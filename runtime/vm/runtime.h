@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "log.h"
 #include "pidfile.h"
+#include "profile.h"
 #include "sockets.h"
 #include "state.h"
 #include "task.h"
@@ -25,13 +26,13 @@ enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or sev
 
 /* One change of generation, from nothing (the start) or from the one in force (a reload). */
 typedef struct tiny_change {
-  tiny_generation *from, *to; /* 'to' is NULL while there is none */
-  bool under_way;             /* also when 'to' was discarded and 'from' is rolled back to */
-  tiny_ask *asks;             /* who waits for the outcome */
-  tiny_ask *later;            /* asked for meanwhile: one more change */
+  tiny_generation *from, *to;   /* 'to' is NULL while there is none */
+  bool under_way;               /* also when 'to' was discarded and 'from' is rolled back to */
+  tiny_ask *asks;               /* who waits for the outcome */
+  tiny_ask *later;              /* asked for meanwhile: one more change */
   struct tiny_carried *carried; /* streams in the context, on their way */
-  uint64_t paused_at;         /* CLOCK_MONOTONIC ns, 0 while the old one serves */
-  bool wanted;                /* the first start, or 'later' is to be begun */
+  uint64_t paused_at;           /* CLOCK_MONOTONIC ns, 0 while the old one serves */
+  bool wanted;                  /* the first start, or 'later' is to be begun */
   char why[TINY_WHY];
 } tiny_change;
 
@@ -56,6 +57,7 @@ struct tiny {
   tiny_feed *feed;
   tiny_interrupt
       *_Atomic interrupt; /* while tiny_run() is on; NULL when not asked for or not to be had */
+  tiny_profile *profile;  /* the control thread's; NULL: none is being taken */
   tiny_hang *hang;        /* while tiny_run() is on */
   tiny_crash *crash;      /* NULL when not asked for */
   void *crash_stack;      /* the loop thread's */
@@ -103,8 +105,8 @@ void tiny_lua_enter(tiny_generation *generation, tiny_visit *visit, lua_State *r
 tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit, int status);
 /* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
-/* Say what a task is, in a line. Also in signal handlers. */
-void tiny_task_describe(tiny_report *report, const void *task);
+/* Say what a task is, in a line; a tiny_what_fn. */
+void tiny_task_describe(tiny_report *report, const void *task, lua_State *L);
 
 /* -- hangs: what the control thread asks and tells (hung.c) */
 void tiny_hung_open(tiny *runtime);  /* Lua can be interrupted and is watched */
@@ -112,12 +114,13 @@ void tiny_hung_watch(tiny *runtime); /* as another conf says now */
 void tiny_hung_blind(tiny *runtime); /* watched no more; before tiny_control_close() */
 void tiny_hung_close(tiny *runtime); /* interrupted no more; after that */
 void tiny_hung_note(tiny *runtime);  /* it hung and was stopped: close */
-/* For the control thread: what runs now (returns false: nothing), the same for the log, and that closing
- * has waited for long enough. */
+/* What control.h says of these. */
 bool tiny_hung_look(void *runtime, char *text, size_t size);
 void tiny_hung_log(void *runtime);
 void tiny_hung_overdue(void *runtime);
-void tiny_hung_parked(tiny_ask *ask); /* TINY_ASK_CALL: what waits now */
+bool tiny_hung_profile(void *runtime);
+char *tiny_hung_profiled(void *runtime);
+void tiny_hung_parked(tiny *runtime, tiny_ask *ask); /* TINY_ASK_STACK */
 
 /* -- crashes (crashed.c) */
 void tiny_crashed_open(tiny *runtime);

@@ -40,13 +40,29 @@ int tiny_lua_call(tiny_generation *g, lua_CFunction fn, void *data) {
   return LUA_ERRRUN;
 }
 
-void tiny_task_describe(tiny_report *report, const void *what) {
-  static const char *const kinds[] = {"a callback", "run", "timers", "a task", "a request"};
+/* Its key, when it is text: timer.running.key of lua/tiny/timer.lua, by which it is kept alive. */
+static void put_timer(tiny_report *report, lua_State *L) {
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+  static const char *const path[] = {"tiny.timer", "running", "key"};
+  for (int i = 0; i < 3 && lua_istable(L, -1); i++) lua_getfield(L, -1, path[i]);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    tiny_report_put(report, " \"");
+    tiny_report_put(report, lua_tostring(L, -1));
+    tiny_report_put(report, "\"");
+  }
+  lua_settop(L, top);
+}
+
+void tiny_task_describe(tiny_report *report, const void *what, lua_State *L) {
+  static const char *const kinds[] = {"a callback", "run", "timer", "a task", "a request"};
   const tiny_task *task = what;
   tiny_report_put(report, "generation ");
   tiny_report_number(report, (int64_t)task->generation->number);
   tiny_report_put(report, ", ");
-  tiny_report_put(report, task->name ? task->name : kinds[task->kind]);
+  tiny_report_put(report,
+                  task->name && task->kind != TINY_TASK_TIMER ? task->name : kinds[task->kind]);
+  if (task->kind == TINY_TASK_TIMER && L) put_timer(report, L);
   if (task->started_line > 0) {
     tiny_report_put(report, " started at ");
     tiny_report_put(report, task->started_at);

@@ -26,7 +26,10 @@ enum { SIGNALS = 1 };
 static lua_State *L;
 static tiny_interrupt *in;
 
-static void say_what(tiny_report *report, const void *what) { tiny_report_put(report, what); }
+static void say_what(tiny_report *report, const void *what, lua_State *state) {
+  (void)state;
+  tiny_report_put(report, what);
+}
 
 static lua_State *open_vm(void) {
   lua_State *vm = luaL_newstate();
