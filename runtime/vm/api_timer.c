@@ -5,6 +5,7 @@
 #include "executor.h"
 #include "generation.h"
 #include "runtime.h"
+#include "worker.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ void tiny_executor_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) 
 
 void tiny_executor_stop(tiny_generation *g) {
   g->timers_on = false;
+  tiny_workers_stop(g);
   if (g->timers > 0) {
     tiny_timers_forget(timers_of(g), TINY_DUE_TIMER, (uintptr_t)g);
     count(g, -(int)g->timers);
