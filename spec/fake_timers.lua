@@ -22,6 +22,7 @@ function fake.new(kept)
     self.nodes[id] = nil
     return id
   end
+  function core.acting() end
   function core.now() return self.mono end
   function core.wall() return self.wall end
   function core.round(ns) return math.ceil(ns / 1e6) * 1e6 end

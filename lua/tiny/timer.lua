@@ -220,6 +220,7 @@ end
 ---@param what table     PeriodTimer and so on, or a table with run(self, now) and perhaps an interval
 ---@return boolean
 function timer.add(key, what, conf)
+  core.acting("add_timer")
   check_timer(key, what, conf)
   if rows[key] then return false end
   local way = what.rule and wall or period
@@ -261,6 +262,7 @@ end
 ---@param seconds number
 ---@param fn function
 function timer.every(seconds, fn)
+  core.acting("tiny.every")
   local key = {}
   timer.add(key, timer.PeriodTimer(fn, seconds))
   return key

@@ -108,6 +108,12 @@ static int add(lua_State *L, tiny_generation *g, uint64_t due_ns) {
   return 2;
 }
 
+/* acting(what): raises, at who called the caller, where nothing can be started */
+static int l_acting(lua_State *L) {
+  tiny_generation_acting(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* add(due) -> id, slot: due in nanoseconds of the monotonic clock; nothing when timers have stopped */
 static int l_add(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "a timer");
@@ -163,11 +169,12 @@ static int l_round(lua_State *L) {
 
 /* keep(key, kind, point): where a timer has got to; forget(): those kept before */
 static int l_keep(lua_State *L) {
-  tiny *rt = generation_of(L)->runtime;
+  const char *key = luaL_checkstring(L, 1), *kind = luaL_checkstring(L, 2);
+  double point = luaL_checknumber(L, 3);
   json_t *row = json_array();
-  json_array_append_new(row, json_string_nocheck(luaL_checkstring(L, 2)));
-  json_array_append_new(row, json_real(luaL_checknumber(L, 3)));
-  json_object_set_new_nocheck(rt->phases, luaL_checkstring(L, 1), row);
+  json_array_append_new(row, json_string_nocheck(kind));
+  json_array_append_new(row, json_real(point));
+  json_object_set_new_nocheck(generation_of(L)->runtime->phases, key, row);
   return 0;
 }
 
@@ -185,11 +192,11 @@ static int l_kept(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"next", l_next},     {"add", l_add},       {"after", l_after},
-                                     {"remove", l_remove}, {"start", l_start},   {"stop", l_stop},
-                                     {"now", l_now},       {"wall", l_wall},     {"round", l_round},
-                                     {"keep", l_keep},     {"forget", l_forget}, {"kept", l_kept},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"acting", l_acting}, {"next", l_next},   {"add", l_add},   {"after", l_after},
+    {"remove", l_remove}, {"start", l_start}, {"stop", l_stop}, {"now", l_now},
+    {"wall", l_wall},     {"round", l_round}, {"keep", l_keep}, {"forget", l_forget},
+    {"kept", l_kept},     {NULL, NULL}};
 
 int luaopen_tiny_timer(lua_State *L) {
   lua_newtable(L);
