@@ -250,6 +250,18 @@ function driver.serve()
   if server.run then runtime.start("run", run) end
 end
 
+--- A thread timer's call has come back (runtime/vm/worker.c): on_done gets what it returned.
+function driver.worker_done(key, id, result, why)
+  local loaded = result and result.loaded
+  if not loaded then timer.returned(key, id) end
+  if not result or result.err then
+    local err = ("thread timer %q: %s"):format(key, result and result.err or why)
+    driver.report(err, result and result.trace or err)
+  elseif server.on_done and not loaded then
+    server:on_done(key, result.value)
+  end
+end
+
 --- What an executor of timers does (runtime/vm/api_timer.c).
 driver.run_timers = timer.execute
 

@@ -35,10 +35,10 @@ Server.debug, Server.info, Server.warn, Server.err = log.methods()
 --- Add a timer under a key. False when the key is taken.
 ---@param key string
 ---@param what table     PeriodTimer and so on, or a table with run(self, now)
----@param options? {thread: boolean}
+---@param options? {thread: boolean}  a thread and a Lua state of its own: it may block
 ---@return boolean
 function Server:add_timer(key, what, options)
-  return timer.add(key, what, options)
+  return timer.add(key, what, options and options.thread and self.conf)
 end
 
 --- Remove the timer of that key. False when there is none.

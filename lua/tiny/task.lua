@@ -139,14 +139,14 @@ end
 
 -- A task that calls the functions of a job, one after the other, as long as there are some.
 local function work(job)
-  while job.next < #job.fns and not job.failed do
+  while job.next < #job.fns and not job.stopped do
     job.next = job.next + 1
     local at = job.next
     local ok, result = xpcall(job.fns[at], trace.keep)
     if ok then
       job.results[at] = result
-    elseif not job.failed then
-      job.failed, job.err = true, result
+    elseif not job.stopped then
+      job.stopped, job.failed, job.err = true, true, result
       for _, worker in ipairs(job.workers) do worker:cancel() end
     end
   end
@@ -163,6 +163,7 @@ function task.parallel(fns, at_once)
   for _, worker in ipairs(job.workers) do
     local ok, err = pcall(worker.join, worker)
     if not ok and not job.failed then -- we are cancelled ourselves
+      job.stopped = true
       for _, other in ipairs(job.workers) do other:cancel() end
       error(err, 0)
     end

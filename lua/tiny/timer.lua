@@ -3,13 +3,14 @@
 local calendar = require "tiny.calendar"
 local core = require "tiny.core.timer"
 local pass = require("tiny.task").pass
+local worker = require "tiny.core.worker"
 
 local timer = {}
 
 local BACK = 3 * 3600 -- seconds: a clock put back by more than this was wrong before
 local COUNTED = 10000 -- missed points of a calendar that are counted at most
 
-local rows = {}  -- timers by key
+local rows = {}  -- timers by key: timer, way (of its kind), left (runs), point, due, id, worker
 local slots = {} -- what is due by the slot that core gave it: a row, or the function of an after()
 -- timer.running: the row whose function runs now. A report of a hang looks there.
 local starting   -- on_start has not returned yet: what was missed since the last generation is run
@@ -22,7 +23,7 @@ local function check(ok, message, level)
 end
 
 local function check_common(name, fn, max_run_count)
-  check(type(fn) == "function", name .. ": a function is expected", 4)
+  check(type(fn) == "function" or type(fn) == "string", name .. ": a function is expected", 4)
   check(max_run_count == nil or type(max_run_count) == "number" and max_run_count >= 1,
     name .. ": max_run_count must be a number from 1 on", 4)
 end
@@ -40,7 +41,7 @@ end
 
 local function calendar_timer(name, fn, line, tz, max_run_count)
   local rule, why = calendar.parse(line, tz)
-  if not rule then error(name .. ": " .. why, 3) end
+  if not rule then error(name .. ": " .. why, 2) end -- the maker's own frame is gone: it calls us last
   return { fn = fn, rule = rule, kind = line .. " " .. (tz or ""), max_run_count = max_run_count }
 end
 
@@ -154,13 +155,13 @@ function wall.kept(row) return row.point or row.seen end
 
 local function remove(row)
   rows[row.key] = nil
+  if row.worker then worker.close(row.worker) end
   local slot = core.remove(row.id or 0)
   if slot then slots[slot] = nil end
 end
 
 -- After its function has returned, or raised. It may have been removed meanwhile.
 local function finish(row, stay)
-  timer.running = nil
   if rows[row.key] ~= row then return end
   row.left = row.left - 1
   if stay and row.left > 0 then row.way.go_on(row) else remove(row) end
@@ -176,13 +177,18 @@ end
 local function fire(row)
   local missed = row.way.missed(row)
   if not missed then return row.way.go_on(row) end
+  if row.worker then return worker.call(row.worker, missed) end -- goes on in timer.returned()
   timer.running = row
-  finish(row, call(row, missed))
+  local stay = call(row, missed)
+  timer.running = nil
+  finish(row, stay)
 end
 
 -- The executor. What a function raises ends this task, and the next one begins here.
 local function execute()
-  if timer.running then finish(timer.running, true) end
+  local row = timer.running
+  timer.running = nil
+  if row then finish(row, true) end
   for slot in function() return pass(core.next()) end do
     local due = slots[slot]
     slots[slot] = nil
@@ -193,21 +199,33 @@ timer.execute = execute
 
 -- -- for scripts -------------------------------------------------------------
 
-local function check_timer(key, what)
+local function check_timer(key, what, conf)
   check(key ~= nil and key == key, "add_timer: a key is expected", 4)
   check(type(what) == "table" and (what.fn or what.run),
     "add_timer: a timer is expected: tiny.PeriodTimer and its like, or a table with run(self, now)", 4)
+  local named = type(what.fn) == "string"
+  check(named == (conf and true or false), 'add_timer: a function is named, as "module.function", for '
+    .. "{thread = true}, and only for it", 4)
+  check(not conf or type(key) == "string", "add_timer: the key of a thread timer is a string", 4)
+  check(not named or what.fn:find("^.+%.[^.]+$"), 'add_timer: "module.function" is expected', 4)
 end
 
---- Add a timer under a key. False when the key is taken.
+-- A thread of its own for the timer, that looks for modules where we do.
+local function open_worker(key, what, conf)
+  return worker.open(key, { conf = conf, call = what.fn, path = package.path, cpath = package.cpath })
+end
+
+--- Add a timer under a key. False when the key is taken. Given a conf, the timer gets a thread.
 ---@param key any
 ---@param what table     PeriodTimer and so on, or a table with run(self, now) and perhaps an interval
 ---@return boolean
-function timer.add(key, what)
-  check_timer(key, what)
+function timer.add(key, what, conf)
+  core.acting("add_timer")
+  check_timer(key, what, conf)
   if rows[key] then return false end
   local way = what.rule and wall or period
   local row = { key = key, timer = what, way = way, left = what.max_run_count or math.huge }
+  if conf then row.worker = open_worker(key, what, conf) end
   rows[key] = row
   way.begin(row, type(key) == "string" and not added[key] and core.kept(key, way.kind(row)) or nil)
   added[key] = true
@@ -244,6 +262,7 @@ end
 ---@param seconds number
 ---@param fn function
 function timer.every(seconds, fn)
+  core.acting("tiny.every")
   local key = {}
   timer.add(key, timer.PeriodTimer(fn, seconds))
   return key
@@ -260,6 +279,12 @@ end
 --- on_start has returned.
 function timer.serve()
   starting = false
+end
+
+--- The call of a thread timer has come back.
+function timer.returned(key, id)
+  local row = rows[key]
+  if row and row.worker == id then finish(row, true) end
 end
 
 --- No timer fires any more. The next generation can ask where these were.

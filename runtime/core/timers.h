@@ -11,10 +11,11 @@ typedef struct tiny_timers tiny_timers;
 
 /* What may be due. Each kind has one handler; a node carries its kind and a word. */
 typedef enum tiny_due_kind {
-  TINY_DUE_TASK,  /* a task's wait ends; the word is the tiny_task */
-  TINY_DUE_LIMIT, /* a tiny.timeout runs out; the word is the handler's own */
-  TINY_DUE_TIMER, /* a Lua timer fires; the word is the tiny_generation */
-  TINY_DUE_CALL,  /* a deadline of the runtime; the word is the handler's own */
+  TINY_DUE_TASK,   /* a task's wait ends; the word is the tiny_task */
+  TINY_DUE_LIMIT,  /* a tiny.timeout runs out; the word is the handler's own */
+  TINY_DUE_TIMER,  /* a Lua timer fires; the word is the tiny_generation */
+  TINY_DUE_WORKER, /* a thread timer's call takes long; the word is the tiny_worker */
+  TINY_DUE_CALL,   /* a deadline of the runtime; the word is the handler's own */
   TINY_DUE_KINDS
 } tiny_due_kind;
 

@@ -5,6 +5,7 @@
 #include "executor.h"
 #include "generation.h"
 #include "runtime.h"
+#include "worker.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ void tiny_executor_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) 
 
 void tiny_executor_stop(tiny_generation *g) {
   g->timers_on = false;
+  tiny_workers_stop(g);
   if (g->timers > 0) {
     tiny_timers_forget(timers_of(g), TINY_DUE_TIMER, (uintptr_t)g);
     count(g, -(int)g->timers);
@@ -104,6 +106,12 @@ static int add(lua_State *L, tiny_generation *g, uint64_t due_ns) {
   lua_pushnumber(L, (lua_Number)id);
   lua_pushinteger(L, (uint32_t)id);
   return 2;
+}
+
+/* acting(what): raises, at who called the caller, where nothing can be started */
+static int l_acting(lua_State *L) {
+  tiny_generation_acting(L, luaL_checkstring(L, 1));
+  return 0;
 }
 
 /* add(due) -> id, slot: due in nanoseconds of the monotonic clock; nothing when timers have stopped */
@@ -161,11 +169,12 @@ static int l_round(lua_State *L) {
 
 /* keep(key, kind, point): where a timer has got to; forget(): those kept before */
 static int l_keep(lua_State *L) {
-  tiny *rt = generation_of(L)->runtime;
+  const char *key = luaL_checkstring(L, 1), *kind = luaL_checkstring(L, 2);
+  double point = luaL_checknumber(L, 3);
   json_t *row = json_array();
-  json_array_append_new(row, json_string_nocheck(luaL_checkstring(L, 2)));
-  json_array_append_new(row, json_real(luaL_checknumber(L, 3)));
-  json_object_set_new_nocheck(rt->phases, luaL_checkstring(L, 1), row);
+  json_array_append_new(row, json_string_nocheck(kind));
+  json_array_append_new(row, json_real(point));
+  json_object_set_new_nocheck(generation_of(L)->runtime->phases, key, row);
   return 0;
 }
 
@@ -183,11 +192,11 @@ static int l_kept(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"next", l_next},     {"add", l_add},       {"after", l_after},
-                                     {"remove", l_remove}, {"start", l_start},   {"stop", l_stop},
-                                     {"now", l_now},       {"wall", l_wall},     {"round", l_round},
-                                     {"keep", l_keep},     {"forget", l_forget}, {"kept", l_kept},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"acting", l_acting}, {"next", l_next},   {"add", l_add},   {"after", l_after},
+    {"remove", l_remove}, {"start", l_start}, {"stop", l_stop}, {"now", l_now},
+    {"wall", l_wall},     {"round", l_round}, {"keep", l_keep}, {"forget", l_forget},
+    {"kept", l_kept},     {NULL, NULL}};
 
 int luaopen_tiny_timer(lua_State *L) {
   lua_newtable(L);

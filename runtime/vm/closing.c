@@ -39,9 +39,11 @@ static bool on_except_runs(const tiny *rt) {
 }
 
 static void stage_quiet(tiny *rt) {
-  if ((!tiny_quiet(rt->current) || on_except_runs(rt)) && !tiny_stage_late(rt)) return;
-  if (!tiny_quiet(rt->current))
-    tiny_warn(rt->log, "closing with callbacks that have not come back");
+  bool quiet = tiny_quiet(rt->current);
+  bool waits = !quiet || on_except_runs(rt) || tiny_workers_busy(rt);
+  if (waits && !tiny_stage_late(rt)) return;
+  if (!quiet) tiny_warn(rt->log, "closing with callbacks that have not come back");
+  tiny_workers_give_up(rt);
   if (rt->interrupt) tiny_interrupt_spare(rt->interrupt);
   tiny_step(rt, rt->current, "on_close", rt->closing.reason);
   tiny_stage(rt, stage_on_close, 0);

@@ -32,7 +32,11 @@ tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
   if (g->life >= TINY_ENTERED) return g;
   luaL_where(L, 2);
   lua_pushfstring(
-      L, "%s while the script is being loaded: top-level code only defines, on_start acts", what);
+      L,
+      g->of_thread
+          ? "%s in a thread timer: it has a thread of its own and may block instead"
+          : "%s while the script is being loaded: top-level code only defines, on_start acts",
+      what);
   lua_concat(L, 2);
   lua_error(L);
   return NULL;
@@ -182,8 +186,8 @@ static int limit_memory(lua_State *L, load_call *call) {
   if (!(limit > 0)) return 0;
   tiny_guard_jit(L, TINY_JIT_NEVER);
   if (tiny_allocator_limit(&g->allocator, g->L, (size_t)limit) == 0) return 0;
-  snprintf(call->why, call->why_size, "svr.lua.memory_limit: %.0f bytes are not enough to begin with",
-           limit);
+  snprintf(call->why, call->why_size,
+           "svr.lua.memory_limit: %.0f bytes are not enough to begin with", limit);
   return -1;
 }
 

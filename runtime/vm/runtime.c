@@ -170,6 +170,7 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   }
   tiny_timers_handle(rt->timers, TINY_DUE_LIMIT, tiny_limit_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_TIMER, tiny_executor_on_due, NULL);
+  tiny_timers_handle(rt->timers, TINY_DUE_WORKER, tiny_worker_on_due, NULL);
   tiny_log_on_threshold(rt->log, on_threshold, rt);
   if (rt->crashes) tiny_crashed_open(rt);
   tiny_control_parts parts = {
@@ -216,6 +217,7 @@ static void between_turns(tiny *rt) {
   if (!rt->stage && rt->change.wanted && !rt->closing.wanted && !rt->finished)
     tiny_change_begin(rt);
   if (rt->draining) tiny_drain_turn(rt);
+  if (rt->workers) tiny_workers_turn(rt);
 }
 
 static void turn(tiny *rt) {
@@ -236,8 +238,10 @@ static void take_down(tiny *rt) {
   rt->sockets = NULL;
   uint64_t deadline = tiny_timers_now() + 2000000000u;
   tiny_stage(rt, NULL, 2000);
-  while (rt->jobs > atomic_load(&rt->state.threads_lost) && tiny_timers_now() < deadline)
+  while (rt->jobs > atomic_load(&rt->state.threads_lost) && tiny_timers_now() < deadline) {
     uv_run(&rt->loop, UV_RUN_ONCE);
+    tiny_workers_turn(rt);
+  }
   tiny_stage(rt, NULL, 0);
 }
 

@@ -20,6 +20,7 @@
 #include "timers.h"
 #include "tiny.h"
 #include "watch.h"
+#include "worker.h"
 #include <time.h>
 
 enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or several */
@@ -64,6 +65,8 @@ struct tiny {
   tiny_pidfile *pidfile;
   tiny_timers *timers;
   tiny_scheduler *scheduler;
+  tiny_worker *workers; /* threads of timers, the youngest first */
+  unsigned last_worker;
   json_t *phases; /* where the timers of the last generation had got to, by key */
   tiny_sockets *sockets;
   tiny_watch *watch; /* svr.watch */
