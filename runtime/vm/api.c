@@ -17,5 +17,6 @@ const luaL_Reg tiny_core_modules[] = {
     {"tiny.core.stream", luaopen_tiny_stream},
     {"tiny.core.acceptor", luaopen_tiny_acceptor},
     {"tiny.core.exec", luaopen_tiny_exec},
+    {"tiny.core.udp", luaopen_tiny_udp},
     {NULL, NULL},
 };
