@@ -40,7 +40,8 @@ end
 ---@return integer? code, string stdout_or_message, string? stderr_or_name
 return function(argv, opts)
   opts = opts or {}
-  check(type(argv) == "table" and #argv > 0 and is_strings(argv), 'a list of strings is expected: { "cmd", "arg" }')
+  local fits = type(argv) == "table" and #argv > 0 and is_strings(argv)
+  check(fits, 'a list of strings is expected: { "cmd", "arg" }')
   check(opts.stdin == nil or type(opts.stdin) == "string", "stdin is a string")
   local seconds = opts.timeout or 1
   check(type(seconds) == "number" and seconds > 0, "timeout is seconds above 0")
