@@ -48,7 +48,7 @@ end
 local function adopt_each(handle, passed)
   local bound = {}
   repeat
-    local at, code = acceptor.adopt(handle, passed, #bound)
+    local at = acceptor.adopt(handle, passed, #bound)
     bound[#bound + 1] = at
   until not at
   if #bound == 0 then return nil, "no listening socket of that name was passed to the server", "ENOENT" end

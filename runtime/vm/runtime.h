@@ -176,5 +176,7 @@ int luaopen_tiny_runtime(lua_State *L);
 int luaopen_tiny_address(lua_State *L);
 int luaopen_tiny_stream(lua_State *L);
 int luaopen_tiny_acceptor(lua_State *L);
+int luaopen_tiny_exec(lua_State *L);
+int luaopen_tiny_udp(lua_State *L);
 
 #endif

@@ -34,6 +34,7 @@ tiny_sockets *tiny_sockets_open(tiny *rt) {
 void tiny_sockets_close(tiny_sockets *s) {
   if (!s) return;
   if (s->resolver) tiny_resolver_close(s->resolver);
+  tiny_children_close(&s->children);
   if (s->harbour.poller) tiny_poller_close(s->harbour.poller);
   free(s);
 }

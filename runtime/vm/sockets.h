@@ -4,6 +4,7 @@
 #ifndef TINY_SOCKETS_H
 #define TINY_SOCKETS_H
 
+#include "child.h"
 #include "port.h"
 #include "tiny.h"
 
@@ -13,6 +14,7 @@ typedef struct tiny_sockets {
   tiny *runtime;
   tiny_harbour harbour;
   struct tiny_resolver *resolver;
+  tiny_child *children; /* processes that have not ended */
 } tiny_sockets;
 
 /* Returns NULL when memory or descriptors could not be had. */
