@@ -179,9 +179,10 @@ static int read_whole(const char *path, char **blob, size_t *size) {
 int tiny_checkpoint_read(const char *path, char **blob, tiny_checkpoint *c, char *why,
                          size_t why_size) {
   char fault[64];
-  size_t size;
+  size_t size = 0;
   *blob = NULL;
   int rc = read_whole(path, blob, &size);
+  if (rc == -ENOENT) return rc;
   if (rc != 0)
     snprintf(why, why_size, "%s: %s", path, strerror(-rc));
   else if (tiny_checkpoint_parse(*blob, size, c, fault, sizeof fault) != 0) {
