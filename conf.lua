@@ -14,6 +14,7 @@ return {
   -- ["svr.timer.summary_output_time_point"] = "M",  -- get_summary() into the log: each minute, "H" or "D"
   -- ["svr.close.wait_lock_delay"] = 1,         -- how long run and timers may take to come back
   -- ["svr.close.force_close_delay"] = 10,      -- then the process ends whatever Lua does
+  -- ["svr.checkpoint.span"] = 60,             -- save what the server knows this often; off by default
   -- ["svr.lua.memory_limit"] = "512M",         -- none by default
 
   ["log.console"] = true,

@@ -24,6 +24,7 @@ typedef struct tiny_options {
   bool exits;      /* may end the process when closing has to be forced */
   bool interrupts; /* take SIGPROF, to interrupt Lua that hangs and to profile it */
   bool crashes;    /* tell of SIGSEGV, SIGABRT, SIGBUS and SIGFPE in the log */
+  bool fresh;      /* begin with an empty context, whatever checkpoints there are */
 } tiny_options;
 
 /* Exit codes of tiny_run(). */

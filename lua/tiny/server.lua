@@ -3,6 +3,8 @@
 --- on_except(err, trace), get_summary, run, on_done(key, result).
 local log = require "tiny.log"
 local runtime = require "tiny.core.runtime"
+local saver = require "tiny.core.saver"
+local task = require "tiny.task"
 local timer = require "tiny.timer"
 
 ---@class tiny.Server
@@ -63,6 +65,15 @@ end
 --- Ask for a reload; it begins once this callback has come back or waits.
 function Server:reload()
   runtime.reload()
+end
+
+--- Save the context, as it is now or a little later, and wait until it is safe on disk.
+---@return boolean? ok      true; nil when it could not be done
+---@return string? message
+---@return string? name     such as "ENOSPC"
+function Server:checkpoint()
+  if task.pass(saver.save()) then return true end
+  return nil, saver.why()
 end
 
 --- Show a figure of the server's own in status and feed.

@@ -21,10 +21,12 @@ static tiny_options options_of(const tiny_arguments *arguments) {
 
 static int run(tiny_arguments *arguments) {
   char why[WHY] = "";
+  bool fresh = tiny_arguments_flag(arguments, "--fresh");
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
   tiny_init();
   tiny_options options = options_of(arguments);
+  options.fresh = fresh;
   tiny *runtime = tiny_new(&options, why, sizeof why);
   if (!runtime) {
     fprintf(stderr, "tiny run: %s\n", why);
@@ -37,9 +39,10 @@ static int run(tiny_arguments *arguments) {
 
 const tiny_command tiny_command_run = {
     .name = "run",
-    .synopsis = "[-c conf.lua] [script.lua] [args...]",
+    .synopsis = "[-c conf.lua] [--fresh] [script.lua] [args...]",
     .summary = "Run the server in the foreground",
     .help = "script.lua is taken instead of svr.script; what follows it is self.args.\n"
+            "--fresh begins with an empty context, whatever checkpoints there are.\n"
             "SIGHUP and SIGUSR1 reload, SIGTERM and SIGINT close (a second one ends at once),\n"
             "SIGUSR2 opens the log files again, SIGQUIT logs the Lua stack.\n\n"
             "Exit codes: 0 closed on request, 1 not started, 252 closing had to be forced,\n"

@@ -24,7 +24,8 @@ typedef struct tiny_carry_terms {
    * kind that cannot be handed over. Called once for each userdata, before anything is made
    * in the new state. Must not raise, nor change the stack. */
   void *(*take)(lua_State *from, void *data);
-  /* Push the counterpart of what was taken. May raise: then nothing is carried. */
+  /* Push the counterpart of what was taken; nil leaves it out, as a key its value too. May raise:
+   * then nothing is carried. */
   void (*give)(lua_State *to, void *taken, void *data);
   void *data;
 } tiny_carry_terms;

@@ -106,7 +106,10 @@ static void fill(lua_State *L, unpacker *u, parcel_shape shape) {
   for (uint32_t i = 0; i < shape.keyed; i++) {
     push_value(L, u);
     push_value(L, u);
-    lua_rawset(L, -3);
+    if (lua_isnil(L, -2))
+      lua_pop(L, 2); /* a userdata was the key, and nothing was given for it */
+    else
+      lua_rawset(L, -3);
   }
 }
 

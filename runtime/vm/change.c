@@ -5,6 +5,9 @@
  *     load (helper) -> admit -> quiet -> on_close -> carry -> on_start -> commit
  *                        |                 |           |         |
  *                     refused              +------ roll back ----+
+ *
+ * In the place of quiet, on_close and carry the start has restore: the context of the last
+ * checkpoint, if checkpoints are made.
  */
 #include "api_log.h"
 #include "guard.h"
@@ -95,6 +98,7 @@ static void serve(tiny *rt, tiny_generation *g) {
   let_compile(rt, g);
   tiny_state_enter(&rt->state, TINY_RUNNING);
   tiny_sockets_serve(rt->sockets, g);
+  tiny_saver_follow(rt->saver, g->conf);
   tiny_generation_call(g, "serve");
 }
 
@@ -320,9 +324,34 @@ static int claim(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
   return tiny_pidfile_note(rt->pidfile, conf, why, why_size);
 }
 
+static void stage_restore(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (!tiny_restoring_done(c->restoring)) return;
+  int rc = tiny_restoring_end(c->restoring, c->why, sizeof c->why);
+  c->restoring = NULL;
+  if (rc != 0 || rt->closing.wanted)
+    roll_back(rt);
+  else
+    enter(rt);
+}
+
+static void restore(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (!tiny_saver_wanted(c->to->conf)) {
+    enter(rt);
+    return;
+  }
+  c->restoring = tiny_restoring_begin(rt, c->to);
+  if (c->restoring)
+    tiny_stage(rt, stage_restore, 0);
+  else
+    roll_back_because(rt, "no memory or thread to restore the context");
+}
+
 static void admit(tiny *rt) {
   tiny_change *c = &rt->change;
   int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
+  if (rc == 0) rc = tiny_saver_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
   if (rc != 0) {
@@ -333,7 +362,7 @@ static void admit(tiny *rt) {
   } else {
     tiny_state_conf(&rt->state, c->to->conf);
     tiny_hung_watch(rt);
-    enter(rt);
+    restore(rt);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "runtime.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const uint64_t SPARE_MS = 500;
 
@@ -18,12 +19,22 @@ static uint64_t request_ms(const tiny *rt) {
   return force > lock + SPARE_MS ? force - lock - SPARE_MS : 1;
 }
 
+static void stage_save(tiny *rt) {
+  if (tiny_saver_busy(rt->saver)) return;
+  tiny_stage(rt, NULL, 0);
+  rt->finished = true;
+}
+
+/* What Lua was stopped in the middle of may be half done: the checkpoint before is better then. */
+static void save(tiny *rt) {
+  if (strcmp(rt->closing.reason, "hung") != 0) tiny_saver_save(rt->saver);
+  tiny_stage(rt, stage_save, 0);
+}
+
 static void stage_requests(tiny *rt) {
   tiny_generation *g = rt->current;
   bool waits = tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0;
-  if (waits && !tiny_stage_late(rt)) return;
-  tiny_stage(rt, NULL, 0);
-  rt->finished = true;
+  if (!waits || tiny_stage_late(rt)) save(rt);
 }
 
 static void stage_on_close(tiny *rt) {
@@ -54,13 +65,16 @@ void tiny_closing_begin(tiny *rt) {
   rt->exit_code = rt->closing.code;
   tiny_state_enter(&rt->state, TINY_CLOSING);
   tiny_change_abort(rt);
-  if (!rt->current ||
-      rt->current->life != TINY_ENTERED) { /* nothing has started: nothing to close */
+  if (!rt->current) { /* nothing has started: nothing to close */
     rt->finished = true;
     return;
   }
   tiny_info(rt->log, "closing: %s", rt->closing.reason);
   tiny_control_deadline(rt->control, conf_ms(rt, "svr.close.force_close_delay"));
+  if (rt->current->life != TINY_ENTERED) { /* a failed reload has closed it */
+    save(rt);
+    return;
+  }
   tiny_quiesce(rt->current);
   tiny_sockets_stop(rt->sockets);
   tiny_stage(rt, stage_quiet, conf_ms(rt, "svr.close.wait_lock_delay"));

@@ -84,6 +84,11 @@ int tiny_generation_pack(tiny_generation *from, tiny_parcel *parcel, char *why, 
 int tiny_generation_unpack(tiny_generation *to, const tiny_parcel *parcel, char *why,
                            size_t why_size);
 
+/* The same for a checkpoint, whose bytes outlive the process: streams are left out. */
+int tiny_generation_save(tiny_generation *from, tiny_parcel *parcel, char *why, size_t why_size);
+int tiny_generation_restore(tiny_generation *to, const tiny_parcel *parcel, char *why,
+                            size_t why_size);
+
 /* Make the server, with the context it has been given. Returns 0, or -1 with the reason. Loop thread. */
 int tiny_generation_enter(tiny_generation *generation, char *why, size_t why_size);
 

@@ -83,6 +83,11 @@ struct tiny_carried {
   bool given;
 };
 
+bool tiny_handle_carries(lua_State *L, int index) {
+  const tiny_handle_kind *kind = kind_of(L, index);
+  return kind && kind->hold;
+}
+
 void *tiny_carried_take(lua_State *from, void *data) {
   tiny_carried **list = data;
   const tiny_handle_kind *kind = kind_of(from, -1);

@@ -50,6 +50,9 @@ void tiny_handles_close(tiny_generation *generation);
 /* What is on its way from one state into another. */
 typedef struct tiny_carried tiny_carried;
 
+/* Whether the value at 'index' can be. */
+bool tiny_handle_carries(lua_State *L, int index);
+
 /* For tiny_carry_terms, whose data is a tiny_carried ** that points to NULL at first. */
 void *tiny_carried_take(lua_State *from, void *data);
 void tiny_carried_give(lua_State *to, void *taken, void *data);

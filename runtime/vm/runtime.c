@@ -82,6 +82,7 @@ static int copy_options(tiny *rt, const tiny_options *options) {
   rt->exits = options->exits;
   rt->interrupts = options->interrupts;
   rt->crashes = options->crashes;
+  rt->fresh = options->fresh;
   rt->conf_path = strdup(options->conf ? options->conf : "conf.lua");
   rt->script = options->script ? strdup(options->script) : NULL;
   rt->argv = calloc((size_t)options->argc + 1, sizeof *rt->argv);
@@ -164,7 +165,9 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   rt->phases = json_object();
   rt->watch = tiny_watch_open(&rt->loop, on_file_changed, rt);
   rt->sockets = tiny_sockets_open(rt);
-  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch || !rt->sockets) {
+  rt->saver = tiny_saver_open(rt);
+  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch || !rt->sockets ||
+      !rt->saver) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
@@ -274,6 +277,7 @@ static void close_handles(tiny *rt) {
   uv_close((uv_handle_t *)&rt->lag, NULL);
   tiny_watch_close(rt->watch);
   tiny_sockets_close(rt->sockets);
+  if (rt->saver) tiny_saver_close(rt->saver);
   if (rt->scheduler) tiny_scheduler_close(rt->scheduler);
   if (rt->timers) tiny_timers_close(rt->timers);
   if (rt->inbox) tiny_inbox_close(rt->inbox);
@@ -322,6 +326,7 @@ int tiny_check(const tiny_options *options, char *why, size_t why_size) {
     rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,
                               why, why_size);
     if (rc == 0) rc = tiny_log_check(g->conf, why, why_size);
+    if (rc == 0) rc = tiny_saver_check(g->conf, why, why_size);
     tiny_generation_close(g);
   }
   if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);

@@ -14,6 +14,8 @@
 #include "log.h"
 #include "pidfile.h"
 #include "profile.h"
+#include "restoring.h"
+#include "saver.h"
 #include "sockets.h"
 #include "state.h"
 #include "task.h"
@@ -33,6 +35,7 @@ typedef struct tiny_change {
   tiny_ask *later;              /* asked for meanwhile: one more change */
   struct tiny_carried *carried; /* streams in the context, on their way */
   uint64_t paused_at;           /* CLOCK_MONOTONIC ns, 0 while the old one serves */
+  tiny_restoring *restoring;    /* NULL unless under way */
   bool wanted;                  /* the first start, or 'later' is to be begun */
   char why[TINY_WHY];
 } tiny_change;
@@ -47,7 +50,7 @@ struct tiny {
   char *conf_path, *script;
   int argc;
   char **argv;
-  bool signals, exits, interrupts, crashes;
+  bool signals, exits, interrupts, crashes, fresh;
   tiny_activation activation; /* sockets that came with the process */
 
   uv_loop_t loop;
@@ -70,6 +73,7 @@ struct tiny {
   json_t *phases; /* where the timers of the last generation had got to, by key */
   tiny_sockets *sockets;
   tiny_watch *watch; /* svr.watch */
+  tiny_saver *saver; /* checkpoints */
   uv_prepare_t lag;
   uint64_t turn_at, idle_ns; /* for the loop's lag */
 

@@ -329,6 +329,22 @@ START_TEST(userdata_that_cannot_be_handed_over_are_refused) {
 }
 END_TEST
 
+static void give_nil(lua_State *L, void *taken, void *data) {
+  (void)taken;
+  (void)data;
+  lua_pushnil(L);
+}
+
+START_TEST(userdata_may_be_left_out_with_what_they_are_the_key_of) {
+  int taken = 0;
+  tiny_carry_terms terms = {"context", NULL, take_thing, give_nil, &taken};
+  push_things();
+  ck_assert_msg(tiny_carry(from, -1, to, &terms, why, sizeof why) == 0, "%s", why);
+  run(to, "local t = ... assert(t.a == nil and type(t.b) == 'table' and next(t.b) == nil)", 1, 0);
+  lua_settop(from, 0);
+}
+END_TEST
+
 START_TEST(an_error_in_handing_over_carries_nothing) {
   int taken = 0;
   tiny_carry_terms terms = {"context", NULL, take_thing, give_nothing, &taken};
@@ -517,6 +533,7 @@ int main(void) {
       a_stopped_collector_stays_stopped,
       userdata_go_where_the_caller_can_hand_them_over,
       userdata_that_cannot_be_handed_over_are_refused,
+      userdata_may_be_left_out_with_what_they_are_the_key_of,
       an_error_in_handing_over_carries_nothing,
       a_parcel_outlives_its_state_and_opens_twice,
       unpacking_needs_the_old_state_no_more,

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ * saver.c -- when a context is saved, and who is told. */
+#include "saver.h"
+
+#include "carry.h"
+#include "checkpoint.h"
+#include "runtime.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One checkpoint on its way to disk. */
+typedef struct saving {
+  tiny_job job;
+  const tiny_generation *generation; /* whose context it is; only compared */
+  tiny_parcel parcel;
+  tiny_checkpoint checkpoint;
+  char *path;
+  bool alone;
+  uint64_t begun_ns, packed_ns;
+  int rc; /* negative errno */
+  char why[512];
+} saving;
+
+struct tiny_saver {
+  tiny *runtime;
+  uv_timer_t due;
+  uint64_t sequence;  /* of the last one begun */
+  bool alone;         /* the next one keeps nothing of before */
+  bool wanted;        /* one more of the generation in force */
+  tiny_task *waiting; /* who asked for one, by task->later; task->source is its sequence at least */
+  saving *under_way;
+  bool failing; /* and that was told */
+  int rc;       /* why the last one failed */
+  char why[512];
+};
+
+bool tiny_saver_wanted(const tiny_conf *conf) {
+  return tiny_conf_number(conf, "svr.checkpoint.span") > 0;
+}
+
+/* A folder that is not there should not show only when it is needed. */
+int tiny_saver_check(const tiny_conf *conf, char *why, size_t why_size) {
+  if (!tiny_saver_wanted(conf)) return 0;
+  char *path = tiny_conf_path(conf, "svr.checkpoint.path");
+  char *folder = path ? strndup(path, (size_t)(strrchr(path, '/') - path) + 1) : NULL;
+  int rc = folder ? access(folder, W_OK | X_OK) : -1;
+  if (rc != 0)
+    snprintf(why, why_size, "%s: svr.checkpoint.path: %s: %s", tiny_conf_file(conf),
+             folder ? folder : "", strerror(errno));
+  free(folder);
+  free(path);
+  return rc;
+}
+
+/* -- telling --------------------------------------------------------------- */
+
+static void set_why(tiny_saver *s, int rc, const char *why) {
+  s->rc = rc;
+  snprintf(s->why, sizeof s->why, "%s", why);
+}
+
+/* A trouble that lasts is told once. */
+static void note_failure(tiny_saver *s, int rc, const char *why) {
+  if (!s->failing || strcmp(s->why, why) != 0)
+    tiny_warn(s->runtime->log, "no checkpoint was made: %s", why);
+  s->failing = true;
+  set_why(s, rc, why);
+}
+
+static void note_success(tiny_saver *s, const saving *w) {
+  double packing_ms = (double)(w->packed_ns - w->begun_ns) / 1e6;
+  double writing_ms = (double)(tiny_timers_now() - w->packed_ns) / 1e6;
+  if (s->failing) tiny_info(s->runtime->log, "checkpoints are made again");
+  s->failing = false;
+  s->alone = false;
+  tiny_debug(s->runtime->log, "checkpoint %llu: %zu bytes, packed in %.2f ms, written in %.2f ms",
+             (unsigned long long)w->checkpoint.sequence, w->checkpoint.size, packing_ms,
+             writing_ms);
+}
+
+/* Those that waited for this one or an earlier one. Each gets nil, ok. */
+static void wake(tiny_saver *s, const saving *w) {
+  for (tiny_task **at = &s->waiting; *at;) {
+    tiny_task *task = *at;
+    if (task->generation != w->generation || (uintptr_t)task->source > w->checkpoint.sequence) {
+      at = &task->later;
+      continue;
+    }
+    *at = task->later;
+    task->leave = NULL;
+    lua_pushnil(task->co);
+    lua_pushboolean(task->co, w->rc == 0);
+    tiny_task_ready(task, 2);
+  }
+}
+
+/* -- one checkpoint -------------------------------------------------------- */
+
+static void end(tiny_saver *s, saving *w) {
+  if (w->rc == 0)
+    note_success(s, w);
+  else
+    note_failure(s, w->rc, w->why);
+  wake(s, w);
+  free(w->parcel.bytes);
+  free(w->path);
+  free(w);
+}
+
+static void go_on(tiny_saver *s);
+
+static void write_it(tiny_job *job) {
+  saving *w = (saving *)job;
+  w->rc = tiny_checkpoint_write(w->path, &w->checkpoint, w->alone, w->why, sizeof w->why);
+}
+
+static void on_written(tiny_job *job) {
+  tiny_saver *s = job->runtime->saver;
+  s->under_way = NULL;
+  end(s, (saving *)job);
+  go_on(s);
+}
+
+/* Returns 0, and 'w' is the helper thread's; or -1 with the reason in it. */
+static int start(tiny_saver *s, tiny_generation *g, saving *w) {
+  w->rc = UV_EINVAL;
+  if (tiny_generation_save(g, &w->parcel, w->why, sizeof w->why) != 0) return -1;
+  w->packed_ns = tiny_timers_now();
+  w->checkpoint.bytes = w->parcel.bytes;
+  w->checkpoint.size = w->parcel.size;
+  w->path = tiny_conf_path(g->conf, "svr.checkpoint.path");
+  if (w->path && tiny_job_start(s->runtime, &w->job) == 0) return 0;
+  snprintf(w->why, sizeof w->why, "no memory or thread for it");
+  w->rc = UV_ENOMEM;
+  return -1;
+}
+
+static void begin(tiny_saver *s, tiny_generation *g) {
+  saving *w = calloc(1, sizeof *w);
+  if (!w) return; /* the next one may do better */
+  w->job = (tiny_job){.work = write_it, .done = on_written};
+  w->generation = g;
+  w->checkpoint.sequence = ++s->sequence;
+  w->checkpoint.saved_at = time(NULL);
+  w->alone = s->alone;
+  w->begun_ns = tiny_timers_now();
+  if (start(s, g, w) == 0)
+    s->under_way = w;
+  else
+    end(s, w);
+}
+
+static void go_on(tiny_saver *s) {
+  if (s->under_way) return;
+  if (s->waiting) begin(s, s->waiting->generation);
+  if (s->wanted && !s->under_way) {
+    s->wanted = false;
+    begin(s, s->runtime->current);
+  }
+}
+
+/* -- when ------------------------------------------------------------------ */
+
+/* While generations change or the server closes, only what is asked for expressly is done. */
+static void on_due(uv_timer_t *timer) {
+  tiny_saver *s = timer->data;
+  if (atomic_load(&s->runtime->state.phase) == TINY_RUNNING) s->wanted = true;
+  go_on(s);
+}
+
+static void arm(tiny_saver *s, const tiny_conf *conf, uint64_t first_ms) {
+  uv_update_time(&s->runtime->loop);
+  uv_timer_start(&s->due, on_due, first_ms, tiny_conf_ms(conf, "svr.checkpoint.span"));
+}
+
+/* Reloads in quick succession do not put it off. */
+void tiny_saver_follow(tiny_saver *s, const tiny_conf *conf) {
+  uint64_t span_ms = tiny_conf_ms(conf, "svr.checkpoint.span");
+  if (!tiny_saver_wanted(conf))
+    uv_timer_stop(&s->due);
+  else if (!uv_is_active((uv_handle_t *)&s->due) || uv_timer_get_repeat(&s->due) != span_ms)
+    arm(s, conf, span_ms);
+}
+
+void tiny_saver_continue(tiny_saver *s, uint64_t sequence, bool alone) {
+  s->sequence = sequence;
+  s->alone = alone;
+}
+
+void tiny_saver_save(tiny_saver *s) {
+  if (!tiny_saver_wanted(s->runtime->current->conf)) return;
+  s->wanted = true;
+  go_on(s);
+}
+
+bool tiny_saver_busy(const tiny_saver *s) { return s->under_way != NULL; }
+
+tiny_saver *tiny_saver_open(tiny *rt) {
+  tiny_saver *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->runtime = rt;
+  uv_timer_init(&rt->loop, &s->due);
+  s->due.data = s;
+  return s;
+}
+
+static void on_close(uv_handle_t *handle) { free(handle->data); }
+
+void tiny_saver_close(tiny_saver *s) { uv_close((uv_handle_t *)&s->due, on_close); }
+
+/* -- for scripts ----------------------------------------------------------- */
+
+static tiny_saver *saver_of(lua_State *L) { return tiny_generation_of(L)->runtime->saver; }
+
+static void leave(tiny_task *task) {
+  tiny_task **at = &task->generation->runtime->saver->waiting;
+  while (*at != task) at = &(*at)->later;
+  *at = task->later;
+}
+
+static int refuse(lua_State *L, int rc, const char *why) {
+  set_why(saver_of(L), rc, why);
+  lua_pushnil(L);
+  lua_pushboolean(L, false);
+  return 2;
+}
+
+/* save() -> nil, ok: waits until the context, as it is now or later, is on disk */
+static int l_save(lua_State *L) {
+  tiny_task *task = tiny_task_here(L, "self:checkpoint");
+  tiny_generation *g = task->generation;
+  tiny_saver *s = saver_of(L);
+  if (!tiny_saver_wanted(g->conf))
+    return refuse(L, UV_ENOTSUP, "checkpoints are off (svr.checkpoint.span is 0)");
+  if (g->life == TINY_DRAINING)
+    return refuse(L, UV_ECANCELED, "a newer generation is in force: the context is that one's");
+  tiny_task **at = &s->waiting;
+  while (*at) at = &(*at)->later;
+  *at = task;
+  task->later = NULL;
+  arm(s, g->conf, 0);
+  return tiny_task_park(task, leave, (void *)(uintptr_t)(s->sequence + 1));
+}
+
+/* why() -> message, name: of the last that failed */
+static int l_why(lua_State *L) {
+  tiny_saver *s = saver_of(L);
+  lua_pushstring(L, s->why);
+  lua_pushstring(L, uv_err_name(s->rc));
+  return 2;
+}
+
+static const luaL_Reg functions[] = {{"save", l_save}, {"why", l_why}, {NULL, NULL}};
+
+int luaopen_tiny_saver(lua_State *L) {
+  lua_newtable(L);
+  luaL_register(L, NULL, functions);
+  return 1;
+}
