@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The folder of the object that this code is in: the tiny command or libtiny. */
 static int own_folder(char *folder, size_t size) {
@@ -20,18 +21,19 @@ static int own_folder(char *folder, size_t size) {
   return snprintf(folder, size, "%s", path) < (int)size ? 0 : -1;
 }
 
-/* Beside us in a build tree, under lib/tiny where we are installed. */
+/* Beside us in a build tree; below libtiny or beside a program's bin where we are installed. The
+ * first that is there is taken, so that what is wrong with it can be told. */
 static void *open_plugin(const char *name) {
-  static const char *const places[] = {"%s/plugins/tiny-%s.so", "%s/tiny/tiny-%s.so",
-                                       "%s/../lib/tiny/tiny-%s.so", "%s/../plugins/tiny-%s.so", NULL};
+  static const char *const places[] = {"%s/plugins/tiny-%s.so", "%s/../plugins/tiny-%s.so",
+                                       "%s/tiny/tiny-%s.so", "%s/" TINY_PLUGINS "/tiny-%s.so"};
   char folder[PATH_MAX], path[PATH_MAX + 64];
-  void *handle = NULL;
   if (own_folder(folder, sizeof folder) != 0) return NULL;
-  for (int i = 0; places[i] && !handle; i++) {
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     snprintf(path, sizeof path, places[i], folder, name);
-    handle = dlopen(path, RTLD_NOW | RTLD_NODELETE);
+    if (access(path, F_OK) == 0) return dlopen(path, RTLD_NOW | RTLD_NODELETE);
   }
-  return handle;
+  snprintf(path, sizeof path, TINY_PLUGINS_FULL "/tiny-%s.so", name);
+  return dlopen(path, RTLD_NOW | RTLD_NODELETE);
 }
 
 const void *tiny_plugin_table(const char *name, const char *symbol, char *why, size_t why_size) {

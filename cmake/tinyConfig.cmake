@@ -1,0 +1,10 @@
+# find_package(tiny): the targets tiny::tiny (shared) and tiny::static.
+include(CMakeFindDependencyMacro)
+find_dependency(PkgConfig)
+find_dependency(Threads)
+foreach(name luajit libuv jansson)
+  if(NOT TARGET PkgConfig::${name})
+    pkg_check_modules(${name} QUIET IMPORTED_TARGET ${name})
+  endif()
+endforeach()
+include(${CMAKE_CURRENT_LIST_DIR}/tinyTargets.cmake)
