@@ -23,6 +23,7 @@ typedef struct tiny_options {
   bool signals;    /* take SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT */
   bool exits;      /* may end the process when closing has to be forced */
   bool interrupts; /* take SIGPROF, to interrupt Lua that hangs and to profile it */
+  bool notifies;   /* tell the service manager how we are (NOTIFY_SOCKET, WATCHDOG_USEC) */
   bool crashes;    /* tell of SIGSEGV, SIGABRT, SIGBUS and SIGFPE in the log */
   bool fresh;      /* begin with an empty context, whatever checkpoints there are */
 } tiny_options;

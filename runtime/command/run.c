@@ -9,8 +9,12 @@
 enum { WHY = 4096 };
 
 static tiny_options options_of(const tiny_arguments *arguments) {
-  tiny_options options = {
-      .conf = arguments->conf, .signals = true, .exits = true, .interrupts = true, .crashes = true};
+  tiny_options options = {.conf = arguments->conf,
+                          .signals = true,
+                          .exits = true,
+                          .interrupts = true,
+                          .notifies = true,
+                          .crashes = true};
   if (arguments->count > 0) {
     options.script = arguments->list[0];
     options.argc = arguments->count - 1;

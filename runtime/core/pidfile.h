@@ -21,6 +21,9 @@ int tiny_pidfile_note(tiny_pidfile *pidfile, const tiny_conf *conf, char *why, s
 /* <svr.run_dir>/<svr.name><extension>, absolute. The caller frees it; NULL when out of memory. */
 char *tiny_pidfile_path(const tiny_conf *conf, const char *extension);
 
+/* Make the note another user's, who is to remove it in the end. Nothing happens where that cannot be. */
+void tiny_pidfile_give(tiny_pidfile *pidfile, uid_t uid, gid_t gid);
+
 /* Remove both files and unlock. NULL is allowed. */
 void tiny_pidfile_unlock(tiny_pidfile *pidfile);
 

@@ -57,7 +57,17 @@ static int l_app(lua_State *L) {
   return 0;
 }
 
-/* step(fn, ...): a task that a reload or close does not cancel */
+/* It was stopped, or short of memory: an error that Lua itself could not tell of. */
+static void on_step_end(tiny_task *task) {
+  tiny *rt = task->generation->runtime;
+  if (!task->failed) return;
+  tiny_failure failure = tiny_task_failure(task);
+  tiny_err(rt->log, "on_except failed: %s", failure.trace ? failure.trace : "not enough memory");
+  tiny_failure_free(&failure);
+  tiny_closing_ask(rt, "error", 0, TINY_EXIT_EXCEPT);
+}
+
+/* step(fn, ...): ask on_except in a task that a reload or close does not cancel */
 static int l_step(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "a callback");
   luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -65,6 +75,8 @@ static int l_step(lua_State *L) {
   tiny_task *task = tiny_task_new(L, g, TINY_TASK_STEP);
   if (!lua_checkstack(task->co, count)) return luaL_error(L, "too many arguments");
   lua_xmove(L, task->co, count);
+  task->name = "on_except";
+  task->on_end = on_step_end;
   tiny_task_ready(task, count - 1);
   return 0;
 }

@@ -41,6 +41,7 @@ static void answer(tiny_ask *ask, bool ok, const char *text) {
 
 /* Requests that came meanwhile are one more change. */
 static void finish(tiny *rt, bool ok, const char *text) {
+  if (rt->current) tiny_notify_ready(rt->notify, text);
   tiny_change *c = &rt->change;
   tiny_ask *asks = c->asks;
   c->to = c->from = NULL;
@@ -53,6 +54,7 @@ static void finish(tiny *rt, bool ok, const char *text) {
 }
 
 static void start_failed(tiny *rt) {
+  tiny_notify_status(rt->notify, rt->change.why);
   if (rt->closing.wanted)
     tiny_info(rt->log, "closed while starting");
   else
@@ -199,6 +201,8 @@ static void stage_on_start(tiny *rt) {
   } else if (rt->step_failed) {
     tiny_step_why(rt, "on_start", c->why, sizeof c->why);
     roll_back(rt);
+  } else if (!c->from && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
+    roll_back(rt);
   } else {
     commit(rt);
   }
@@ -288,11 +292,18 @@ static void stage_quiet(tiny *rt) {
   tiny_stage(rt, stage_on_close, conf_ms(from, "svr.reload_timeout"));
 }
 
+/* Who does not let go of the loop, cancelled as he is, is not waited for any longer than the others. */
+static void limit_cancelled(tiny_generation *g, uint64_t limit_ns) {
+  for (tiny_task *task = g->tasks; task; task = task->next)
+    if (task->cancelled) task->limit_ns = limit_ns;
+}
+
 static void pause_old(tiny *rt) {
   tiny_generation *from = rt->change.from;
   rt->change.paused_at = tiny_timers_now();
   tiny_state_enter(&rt->state, TINY_RELOADING);
   tiny_quiesce(from);
+  limit_cancelled(from, conf_ms(from, "svr.close.wait_lock_delay") * 1000000u);
   tiny_sockets_hold(rt->sockets);
   tiny_stage(rt, stage_quiet, conf_ms(from, "svr.close.wait_lock_delay"));
 }
@@ -353,6 +364,7 @@ static void admit(tiny *rt) {
   int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0) rc = tiny_saver_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && !c->from) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
   if (rc != 0) {
     discard(rt, c->to);
@@ -444,6 +456,7 @@ static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
 
 void tiny_change_begin(tiny *rt) {
   tiny_change *c = &rt->change;
+  if (rt->current) tiny_notify_reloading(rt->notify);
   uint64_t timeout_ms =
       rt->current ? conf_ms(rt->current, "svr.load_timeout") : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
   c->wanted = false;

@@ -62,6 +62,7 @@ static void stage_quiet(tiny *rt) {
 
 void tiny_closing_begin(tiny *rt) {
   rt->closing.begun = true;
+  tiny_notify_stopping(rt->notify, rt->closing.reason);
   rt->exit_code = rt->closing.code;
   tiny_state_enter(&rt->state, TINY_CLOSING);
   tiny_change_abort(rt);
@@ -71,6 +72,7 @@ void tiny_closing_begin(tiny *rt) {
   }
   tiny_info(rt->log, "closing: %s", rt->closing.reason);
   tiny_control_deadline(rt->control, conf_ms(rt, "svr.close.force_close_delay"));
+  tiny_notify_extend(rt->notify, conf_ms(rt, "svr.close.force_close_delay") + SPARE_MS);
   if (rt->current->life != TINY_ENTERED) { /* a failed reload has closed it */
     save(rt);
     return;

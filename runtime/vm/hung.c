@@ -146,6 +146,7 @@ void tiny_hung_open(tiny *rt) {
       .state = &rt->state,
       .log = rt->log,
       .control = rt->control,
+      .notify = rt->notify,
       .thread = own_thread_id(),
       .look = tiny_hung_look,
       .interrupt = interrupt,

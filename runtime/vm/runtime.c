@@ -81,6 +81,7 @@ static int copy_options(tiny *rt, const tiny_options *options) {
   rt->signals = options->signals;
   rt->exits = options->exits;
   rt->interrupts = options->interrupts;
+  rt->notify = options->notifies ? tiny_notify_open() : NULL;
   rt->crashes = options->crashes;
   rt->fresh = options->fresh;
   rt->conf_path = strdup(options->conf ? options->conf : "conf.lua");
@@ -296,6 +297,7 @@ void tiny_free(tiny *rt) {
   tiny_pidfile_unlock(rt->pidfile);
   close_handles(rt);
   tiny_crash_close(rt->crash);
+  tiny_notify_close(rt->notify);
   if (rt->log) uv_walk(&rt->loop, name_open_handle, rt);
   if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
   int rc = uv_loop_close(&rt->loop);

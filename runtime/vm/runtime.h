@@ -12,6 +12,7 @@
 #include "inbox.h"
 #include "interrupt.h"
 #include "log.h"
+#include "notify.h"
 #include "pidfile.h"
 #include "profile.h"
 #include "restoring.h"
@@ -63,6 +64,7 @@ struct tiny {
       *_Atomic interrupt; /* while tiny_run() is on; NULL when not asked for or not to be had */
   tiny_profile *profile;  /* the control thread's; NULL: none is being taken */
   tiny_hang *hang;        /* while tiny_run() is on */
+  tiny_notify *notify;    /* NULL: no service manager, or none asked for */
   tiny_crash *crash;      /* NULL when not asked for */
   void *crash_stack;      /* the loop thread's */
   tiny_pidfile *pidfile;
@@ -128,6 +130,11 @@ void tiny_hung_overdue(void *runtime);
 bool tiny_hung_profile(void *runtime);
 char *tiny_hung_profiled(void *runtime);
 void tiny_hung_parked(tiny *runtime, tiny_ask *ask); /* TINY_ASK_STACK */
+
+/* -- svr.user and svr.group (become.c): whether we can become them, and becoming them for good.
+ * Each returns 0, or -1 with the reason in 'why'. */
+int tiny_become_check(const tiny_conf *conf, char *why, size_t why_size);
+int tiny_become(tiny *runtime, const tiny_conf *conf, char *why, size_t why_size);
 
 /* -- crashes (crashed.c) */
 void tiny_crashed_open(tiny *runtime);

@@ -13,6 +13,7 @@ void tiny_stage(tiny *rt, void (*stage)(tiny *), uint64_t ms) {
   rt->stage_deadline = ms ? tiny_timers_now() + ms * 1000000u : 0;
   uv_timer_stop(&rt->stage_timer);
   uv_update_time(&rt->loop);
+  if (rt->step) rt->step->limit_ns = ms * 1000000u; /* also when it does not let go of the loop */
   if (ms) uv_timer_start(&rt->stage_timer, on_timer, ms + 1, 0);
 }
 
