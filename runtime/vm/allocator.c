@@ -46,10 +46,15 @@ int tiny_allocator_limit(tiny_allocator *a, lua_State *L, size_t limit) {
   return 0;
 }
 
+int tiny_allocator_call(tiny_allocator *a, lua_State *L, lua_CFunction fn, void *data) {
+  a->limit += SPARE;
+  int status = lua_cpcall(L, fn, data);
+  a->limit -= SPARE;
+  return status;
+}
+
 static int collect(lua_State *L) { return lua_gc(L, LUA_GCCOLLECT, 0); }
 
 void tiny_allocator_recover(tiny_allocator *a, lua_State *L) {
-  a->limit += SPARE;
-  if (lua_cpcall(L, collect, NULL) != 0) lua_pop(L, 1); /* a finalizer raised */
-  a->limit -= SPARE;
+  if (tiny_allocator_call(a, L, collect, NULL) != 0) lua_pop(L, 1); /* a finalizer raised */
 }

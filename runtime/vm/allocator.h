@@ -22,8 +22,11 @@ typedef struct tiny_allocator {
  * The JIT must be off for good: compiled code has been seen to crash when an allocation of it fails. */
 int tiny_allocator_limit(tiny_allocator *allocator, lua_State *L, size_t limit);
 
+/* lua_cpcall() with some memory to spare, for what has to be done about a lack of it. */
+int tiny_allocator_call(tiny_allocator *allocator, lua_State *L, lua_CFunction fn, void *data);
+
 /* Collect all garbage, when an out-of-memory error has come back to C: what failed is garbage by now, but
- * still in the way of every next step. Has some spare memory for that. Harmless without a limit. VM's thread. */
+ * still in the way of every next step. Harmless without a limit. VM's thread. */
 void tiny_allocator_recover(tiny_allocator *allocator, lua_State *L);
 
 #endif

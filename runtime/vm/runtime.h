@@ -110,8 +110,8 @@ typedef struct tiny_visit {
 } tiny_visit;
 void tiny_lua_enter(tiny_generation *generation, tiny_visit *visit, lua_State *running,
                     const tiny_task *task, uint64_t limit_ns);
-/* 'status' is what Lua ended with. Returns why it was stopped; that it hung is noted already. */
-tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit, int status);
+/* Returns why Lua was stopped; that it hung is noted already. */
+tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit);
 /* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
 /* Say what a task is, in a line; a tiny_what_fn. */

@@ -18,13 +18,12 @@ void tiny_lua_enter(tiny_generation *g, tiny_visit *visit, lua_State *running,
   tiny_interrupt_enter(rt->interrupt, &visit->stretch, limit_ns);
 }
 
-tiny_stop tiny_lua_leave(tiny_generation *g, tiny_visit *visit, int status) {
+tiny_stop tiny_lua_leave(tiny_generation *g, tiny_visit *visit) {
   tiny *rt = g->runtime;
   tiny_stop stop = TINY_STOP_NONE;
   if (rt->interrupt) stop = tiny_interrupt_leave(rt->interrupt, &visit->stretch);
   atomic_store_explicit(&rt->state.busy_since, visit->busy_since, memory_order_release);
   if (stop == TINY_STOP_HUNG) tiny_hung_note(rt);
-  if (status == LUA_ERRMEM && g->allocator.limit) tiny_allocator_recover(&g->allocator, g->L);
   return stop;
 }
 
@@ -32,7 +31,8 @@ int tiny_lua_call(tiny_generation *g, lua_CFunction fn, void *data) {
   tiny_visit visit;
   tiny_lua_enter(g, &visit, g->L, NULL, 0);
   int status = lua_cpcall(g->L, fn, data);
-  tiny_stop stop = tiny_lua_leave(g, &visit, status);
+  tiny_stop stop = tiny_lua_leave(g, &visit);
+  if (status == LUA_ERRMEM) tiny_allocator_recover(&g->allocator, g->L);
   if (!stop) return status;
   if (status == 0) lua_pushnil(g->L); /* it came through unharmed, and yet it does not count */
   lua_rawgeti(g->L, LUA_REGISTRYINDEX, g->stops[stop]);

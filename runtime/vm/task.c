@@ -4,6 +4,7 @@
 #include "generation.h"
 #include "limit.h"
 #include "runtime.h"
+#include "trace.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -236,6 +237,33 @@ static void end_stopped(tiny_task *task, tiny_stop stop) {
   if (again) tiny_generation_call(g, "run_again");
 }
 
+static int new_coroutine(lua_State *L) {
+  tiny_task *task = lua_touserdata(L, 1);
+  lua_State *co = lua_newthread(L);
+  task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  task->co = co;
+  return 0;
+}
+
+/* Out of memory. A dead coroutine keeps alive what it had on its stack, so the error is told without it. */
+static void end_starved(tiny_task *task) {
+  tiny_generation *g = task->generation;
+  lua_State *dead = task->co;
+  int dead_ref = task->co_ref;
+  char text[4096];
+  tiny_report report = tiny_report_begin(text, sizeof text);
+  tiny_trace_put(&report, dead);
+  task->trace = strdup(text);
+  if (tiny_allocator_call(&g->allocator, g->L, new_coroutine, task) == 0) {
+    lua_xmove(dead, task->co, 1);
+    luaL_unref(g->L, LUA_REGISTRYINDEX, dead_ref);
+  } else {
+    lua_pop(g->L, 1);
+  }
+  tiny_allocator_recover(&g->allocator, g->L);
+  end(task, true);
+}
+
 static void run(tiny_task *task) {
   tiny_generation *g = task->generation;
   if (task->ended) {
@@ -260,10 +288,12 @@ static void run(tiny_task *task) {
   tiny_visit visit;
   tiny_lua_enter(g, &visit, task->co, task, task->limit_ns);
   int status = lua_resume(task->co, passes);
-  tiny_stop stop = tiny_lua_leave(g, &visit, status);
+  tiny_stop stop = tiny_lua_leave(g, &visit);
   g->current = NULL;
   if (stop && status != LUA_YIELD)
     end_stopped(task, stop);
+  else if (status == LUA_ERRMEM)
+    end_starved(task);
   else if (status != LUA_YIELD)
     end(task, status != 0);
   else if (!task->leave && !task->queued)
