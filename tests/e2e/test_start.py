@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: MIT
 """How long `tiny run` takes to be ready, and what it shows of itself then."""
-import re
 import subprocess
 import time
 import unittest
 from pathlib import Path
 
-from tiny_server import TINY, WAIT, ServerCase
+from tiny_server import TINY, WAIT, ServerCase, build_option
 
 READY = 'function S:on_start() io.stdout:write("ready\\n") io.stdout:flush() self:close() end'
-
-
-def release_build():
-    cache = Path(TINY).parent / "CMakeCache.txt"
-    return cache.exists() and re.search(r"^CMAKE_BUILD_TYPE:\w+=Release$", cache.read_text(), re.M)
 
 
 class Start(ServerCase):
@@ -26,7 +20,7 @@ class Start(ServerCase):
             self.assertEqual(process.wait(WAIT), 0)
         return seconds
 
-    @unittest.skipUnless(release_build(), "a promise of the release build")
+    @unittest.skipUnless(build_option("CMAKE_BUILD_TYPE") == "Release", "a promise of the release build")
     def test_it_is_ready_within_15_ms(self):
         project = self.project(READY)
         self.assertLess(min(self.seconds_to_ready(project) for _ in range(30)), 0.015)

@@ -62,6 +62,13 @@ def wait_for(condition, what, seconds=WAIT):
         time.sleep(0.005)
 
 
+def build_option(name):
+    """What the build of TINY was configured with, or None where that cannot be told."""
+    cache = Path(TINY).parent / "CMakeCache.txt"
+    match = re.search(rf"^{name}:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
+    return match and match[1]
+
+
 class Project:
     """A folder with a conf.lua and a script. Keys given to conf() replace those of CONF,
     None takes one away."""
