@@ -58,6 +58,20 @@ class Message(FeedCase):
         server = self.feed('function S:on_start() self.big = ("x"):rep(2^25) end')
         self.assertGreater(self.subscribe(server.endpoints[0]).next()[1]["info"]["lua_heap_bytes"], 1 << 25)
 
+    def test_what_the_server_holds_is_counted(self):
+        body = """function S:on_start()
+          for i = 1, {0} do self:add_timer(i, tiny.PeriodTimer(function() end, 60)) end
+          for i = 1, {0} * 2 do tiny.go(tiny.sleep, 60) end
+        end"""
+        server = self.feed(body.format(5))
+        subscriber = self.subscribe(server.endpoints[0])
+        many = subscriber.next()[1]["info"]
+        server.project.script(body.format(1))
+        self.assert_reloaded(server.project)
+        few = subscriber.next()[1]["info"]
+        self.assertEqual((many["timers"], few["timers"]), (5, 1))
+        self.assertEqual(many["tasks"] - few["tasks"], 8)
+
     def test_gauges_and_counters_of_the_server(self):
         server = self.feed("function S:on_start() self:gauge('depth', 2.5) self:count('jobs') self:count('jobs', 2) end")
         self.assertEqual(self.subscribe(server.endpoints[0]).next()[1]["info"]["app"], {"depth": 2.5, "jobs": 3})
