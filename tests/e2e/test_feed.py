@@ -17,6 +17,11 @@ INFO = {"name", "pid", "host", "state", "role", "token", "generation", "generati
         "last_summary", "last_summary_time", "loop_lag_ms", "lua_heap_bytes", "rss_bytes", "cpu_seconds",
         "timers", "tasks", "connections", "log_lines", "log_dropped", "hung_for", "hung_stack", "app"}
 
+def free_endpoint():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
 ERRS = 'function S:on_start() self:add_timer("t", tiny.PeriodTimer(function() error("boom") end, 0.02)) end'
 
 
@@ -153,6 +158,14 @@ class When(FeedCase):
         self.assertLessEqual(len(messages), 5)
         self.assertGreater(messages[-1]["info"]["errors"], messages[0]["info"]["errors"] + 20)
 
+    def test_a_long_start_is_seen_and_its_end_told(self):
+        host = free_endpoint()
+        self.launch(self.project("function S:on_start() tiny.sleep(1) end",
+                                 {"svr.monitor": True, "svr.monitor.host": host, "svr.monitor.timer": 600}))
+        subscriber = self.subscribe(host)
+        self.assertEqual(subscriber.next()[1]["info"]["state"], "starting")
+        self.assertEqual(subscriber.next()[1]["info"]["state"], "running")
+
     def test_closing_is_told(self):
         server = self.feed()
         subscriber = self.listen(server)
@@ -218,11 +231,6 @@ class Endpoints(FeedCase):
         server = self.launch(self.project("", {"svr.monitor": True, "svr.monitor.host": "ipc:///nowhere/x"})).wait_ready()
         self.assertIn("No such file", server.wait_line("WARN monitor: cannot publish on ipc:///nowhere/x"))
         self.assertEqual(server.close(), 0)
-
-
-def free_endpoint():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 class Reloads(FeedCase):
