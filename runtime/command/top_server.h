@@ -40,6 +40,12 @@ typedef struct tiny_top_server {
   int summary_count;
 } tiny_top_server;
 
+/* A growing array, in the order shown. */
+typedef struct tiny_top_list {
+  tiny_top_server **servers;
+  int count;
+} tiny_top_list;
+
 /* Returns NULL when out of memory. */
 tiny_top_server *tiny_top_server_new(const char *endpoint);
 void tiny_top_server_free(tiny_top_server *server);

@@ -6,12 +6,6 @@
 #include "top_page.h"
 #include "top_server.h"
 
-/* A growing array, in the order shown. */
-typedef struct tiny_top_list {
-  tiny_top_server **servers;
-  int count;
-} tiny_top_list;
-
 /* Whether a column has that key, and sorting by it: 'n' is the name. Names go from A to Z, all else
  * from the highest; 'reversed' turns that round. */
 bool tiny_top_is_sort_key(char key);

@@ -98,10 +98,11 @@ static void let_compile(tiny *rt, tiny_generation *g) {
 static void serve(tiny *rt, tiny_generation *g) {
   g->life = TINY_ENTERED;
   let_compile(rt, g);
-  tiny_state_enter(&rt->state, TINY_RUNNING);
   tiny_sockets_serve(rt->sockets, g);
   tiny_saver_follow(rt->saver, g->conf);
   tiny_generation_call(g, "serve");
+  tiny_counts_show(rt);
+  tiny_state_enter(&rt->state, TINY_RUNNING);
 }
 
 static void stage_resumed(tiny *rt) {

@@ -92,8 +92,7 @@ static int copy_options(tiny *rt, const tiny_options *options) {
   return 0;
 }
 
-/* What the generation in force holds, for those who look at the state. */
-static void show_counts(tiny *rt) {
+void tiny_counts_show(tiny *rt) {
   tiny_generation *g = rt->current;
   unsigned tasks = 0;
   if (!g) return;
@@ -108,7 +107,7 @@ static void show_counts(tiny *rt) {
 static void on_prepare(uv_prepare_t *prepare) {
   tiny *rt = prepare->data;
   tiny_state *s = &rt->state;
-  show_counts(rt);
+  tiny_counts_show(rt);
   tiny_drain_show(rt);
   uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
   uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);

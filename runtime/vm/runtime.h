@@ -180,6 +180,9 @@ struct tiny_job {
 /* Returns 0, or -1 when no thread could be had (nothing is called then). */
 int tiny_job_start(tiny *runtime, tiny_job *job);
 
+/* Show in the state what the generation in force holds; each turn does it too (runtime.c). */
+void tiny_counts_show(tiny *runtime);
+
 /* The module tiny.core.runtime. */
 int luaopen_tiny_runtime(lua_State *L);
 

@@ -161,7 +161,7 @@ function drawTables(card, server) {
 function draw(server) {
   const card = server.card;
   card.dataset.mood = server.mood;
-  put(card.querySelector(".state"), server.state);
+  put(card.querySelector(".state"), server.mood === "error" ? `${server.state}, error` : server.state);
   const alerts = Object.values(server.alerts || {}).sort();
   showIf(card.querySelector(".alerts"), alerts.length);
   card.querySelector(".alerts").replaceChildren(...alerts.map((text) => marked("li", text)));

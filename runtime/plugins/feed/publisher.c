@@ -45,7 +45,7 @@ struct tiny_publisher {
 /* -- who listens ------------------------------------------------------------- */
 
 static bool is_heard(const tiny_publisher *publisher) {
-  return memchr(publisher->wanted, true, sizeof publisher->wanted) != NULL;
+  return memchr(publisher->wanted, 1, sizeof publisher->wanted) != NULL;
 }
 
 /* Those who come together are told of as one. */
