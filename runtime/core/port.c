@@ -19,6 +19,7 @@ struct tiny_port {
   tiny_poller *poller;
   uv_timer_t rest; /* no descriptors or no room: look again a little later */
   unsigned refs;   /* the claim's own, the timer's, and those of connections */
+  unsigned live;   /* connections */
   bool flows, closed;
   char key[KEY];          /* as it was asked for */
   tiny_endpoint endpoint; /* where it is bound */
@@ -27,6 +28,10 @@ struct tiny_port {
 };
 
 /* -- accepting ------------------------------------------------------------- */
+
+static void drop(tiny_port *port) {
+  if (--port->refs == 0) free(port);
+}
 
 static void on_rested(uv_timer_t *timer) {
   tiny_port *port = timer->data;
@@ -42,7 +47,7 @@ static void rest(tiny_port *port) {
 /* Returns whether there may be more. */
 static bool accept_one(tiny_port *port, tiny_acceptor *acceptor) {
   tiny_endpoint peer = {.size = sizeof peer.unix_path};
-  if (acceptor->live >= acceptor->limit) {
+  if (port->live >= acceptor->limit) {
     rest(port);
     return false;
   }
@@ -58,9 +63,9 @@ static bool accept_one(tiny_port *port, tiny_acceptor *acceptor) {
 static void on_event(tiny_poll *poll, uint32_t events) {
   (void)events;
   tiny_port *port = (tiny_port *)((char *)poll - offsetof(tiny_port, poll));
-  tiny_port_hold(port); /* a connection's first act may be to close the port */
+  port->refs++; /* a connection's first act may be to close the port */
   for (int i = 0; i < ACCEPTS && accept_one(port, tiny_port_acceptor(port)); i++) continue;
-  tiny_port_drop(port);
+  drop(port);
 }
 
 /* -- the claim ------------------------------------------------------------- */
@@ -72,7 +77,7 @@ static void flow(tiny_claim *claim, bool flows) {
   tiny_poll_change(port->poller, &port->poll, flows ? EPOLLIN : 0);
 }
 
-static void on_timer_closed(uv_handle_t *handle) { tiny_port_drop(handle->data); }
+static void on_timer_closed(uv_handle_t *handle) { drop(handle->data); }
 
 /* Only the file that we made: another server may have put its own there. */
 static void remove_file(const tiny_port *port) {
@@ -90,7 +95,7 @@ static void close_port(tiny_claim *claim) {
   port->flows = false;
   port->closed = true;
   uv_close((uv_handle_t *)&port->rest, on_timer_closed);
-  tiny_port_drop(port);
+  drop(port);
 }
 
 static void forget(void *user) { tiny_acceptor_drop(user); }
@@ -251,13 +256,14 @@ void tiny_ports_release(tiny_harbour *harbour, const tiny_acceptor *acceptor) {
 
 const tiny_endpoint *tiny_port_endpoint(const tiny_port *port) { return &port->endpoint; }
 
-tiny_port *tiny_port_hold(tiny_port *port) {
+void tiny_port_join(tiny_port *port) {
   port->refs++;
-  return port;
+  port->live++;
 }
 
-void tiny_port_drop(tiny_port *port) {
-  if (--port->refs == 0) free(port);
+void tiny_port_leave(tiny_port *port) {
+  port->live--;
+  drop(port);
 }
 
 tiny_acceptor *tiny_port_acceptor(const tiny_port *port) {

@@ -14,7 +14,7 @@ typedef struct tiny_port tiny_port;
 typedef struct tiny_acceptor tiny_acceptor;
 struct tiny_acceptor {
   unsigned refs;
-  unsigned live, limit; /* connections that it has open, and may have; its owner counts them */
+  unsigned limit; /* connections at a time, of each port */
   /* A connection came: owns 'fd', which is non-blocking and closed on exec. */
   void (*accept)(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
   void (*free)(tiny_acceptor *acceptor);
@@ -47,9 +47,12 @@ void tiny_ports_release(tiny_harbour *harbour, const tiny_acceptor *acceptor);
 /* Where it is bound. */
 const tiny_endpoint *tiny_port_endpoint(const tiny_port *port);
 
-/* For connections that outlast a generation: who serves on the port now, NULL when it is closed. */
-tiny_port *tiny_port_hold(tiny_port *port); /* returns it with one more reference */
-void tiny_port_drop(tiny_port *port);
+/* A connection that came through it: holds a reference, and counts against the limit until it
+ * is left. */
+void tiny_port_join(tiny_port *port);
+void tiny_port_leave(tiny_port *port);
+
+/* Who serves on the port now; NULL when it is closed. */
 tiny_acceptor *tiny_port_acceptor(const tiny_port *port);
 
 #endif

@@ -37,7 +37,7 @@ static const tiny_channel plain = {plain_read, plain_write, plain_finish, plain_
 
 static void on_poll(tiny_poll *poll, uint32_t events) {
   tiny_stream *s = (tiny_stream *)((char *)poll - offsetof(tiny_stream, poll));
-  (void)events;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->hung_up = true;
   s->on_event(s);
 }
 
@@ -83,8 +83,8 @@ static int make_room(tiny_stream *s) {
   return 0;
 }
 
-/* Read once. Returns 0 when something came. */
-static int fill(tiny_stream *s) {
+int tiny_stream_fill(tiny_stream *s) {
+  if (!tiny_stream_is_open(s)) return UV_ECANCELED;
   if (s->ended) return UV_EOF;
   int rc = make_room(s);
   if (rc != 0) return rc;
@@ -95,6 +95,15 @@ static int fill(tiny_stream *s) {
   if (s->begin == s->end) free_buffer(s); /* an idle stream costs no buffer */
   if (n == 0) s->ended = true;
   return n == 0 ? UV_EOF : (int)n;
+}
+
+tiny_bytes tiny_stream_peek(const tiny_stream *s) {
+  return (tiny_bytes){s->data + s->begin, s->end - s->begin};
+}
+
+void tiny_stream_skip(tiny_stream *s, size_t size) {
+  s->begin += size;
+  if (s->begin == s->end) s->begin = s->end = 0;
 }
 
 static int take(tiny_stream *s, size_t size, size_t skip, tiny_bytes *bytes) {
@@ -136,7 +145,7 @@ int tiny_stream_read(tiny_stream *s, tiny_wish wish, tiny_bytes *bytes) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
   if (s->begin == s->end) s->begin = s->end = 0; /* all was taken: what 'bytes' told is over now */
   while (!take_wish(s, wish, bytes, &rc)) {
-    rc = fill(s);
+    rc = tiny_stream_fill(s);
     if (rc != 0) return rc;
   }
   return rc;

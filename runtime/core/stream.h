@@ -29,10 +29,11 @@ struct tiny_stream {
   void *channel_data;
   char *data; /* read and not yet taken: [begin, end) of 'room' bytes */
   size_t begin, end, room;
-  size_t searched;                       /* bytes from begin on that hold no line's end */
-  bool ended;                            /* nothing more will come */
-  int broken;                            /* why writing cannot go on, a negative UV code; 0 */
-  size_t sent;                           /* of the write under way */
+  size_t searched; /* bytes from begin on that hold no line's end */
+  bool ended;      /* nothing more will come */
+  bool hung_up; /* the peer has closed its side, or all: what it sent before may still be there */
+  int broken;   /* why writing cannot go on, a negative UV code; 0 */
+  size_t sent;  /* of the write under way */
   void (*on_event)(tiny_stream *stream); /* try again. May close the stream and free it. */
 };
 
@@ -59,6 +60,12 @@ typedef struct tiny_bytes {
 /* Returns 0 with 'bytes', UV_EAGAIN, UV_EOF (what is left of an unfinished wish can still be
  * read as SOME), UV_EMSGSIZE for a line that is too long, or why reading failed. */
 int tiny_stream_read(tiny_stream *stream, tiny_wish wish, tiny_bytes *bytes);
+
+/* For parsers: read more into the buffer (0, UV_EAGAIN, UV_EOF or why not), look at what is in
+ * it, and take so many bytes off its beginning. */
+int tiny_stream_fill(tiny_stream *stream);
+tiny_bytes tiny_stream_peek(const tiny_stream *stream);
+void tiny_stream_skip(tiny_stream *stream, size_t size);
 
 /* Write all of it: returns 0, or UV_EAGAIN when some is left: call again with the same bytes.
  * Whoever does not calls tiny_stream_cut(). */

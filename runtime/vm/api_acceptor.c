@@ -55,8 +55,7 @@ static int start_protected(lua_State *L) {
 static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_endpoint *peer) {
   start_call call = {.acceptor = (acceptor *)base};
   tiny_generation *g = call.acceptor->generation;
-  (void)port;
-  call.conn = tiny_conn_new(g, fd, peer, base);
+  call.conn = tiny_conn_new(g, fd, peer, port);
   if (!call.conn) return;
   if (lua_cpcall(g->L, start_protected, &call) != 0) {
     tiny_err(g->runtime->log, "a connection was closed at once: %s", lua_tostring(g->L, -1));

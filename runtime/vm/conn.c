@@ -31,8 +31,7 @@ static void on_event(tiny_stream *stream) {
   tiny_conn_drop(c);
 }
 
-tiny_conn *tiny_conn_new(tiny_generation *g, int fd, const tiny_endpoint *remote,
-                         tiny_acceptor *acceptor) {
+tiny_conn *tiny_conn_new(tiny_generation *g, int fd, const tiny_endpoint *remote, tiny_port *port) {
   tiny_conn *c = calloc(1, sizeof *c);
   tiny *rt = g->runtime;
   if (!c) {
@@ -47,17 +46,10 @@ tiny_conn *tiny_conn_new(tiny_generation *g, int fd, const tiny_endpoint *remote
   c->refs = 1;
   c->owner = g->number;
   c->remote = *remote;
-  c->acceptor = acceptor;
-  if (acceptor) acceptor->refs++, acceptor->live++;
+  c->port = port;
+  if (port) tiny_port_join(port);
   atomic_fetch_add_explicit(&rt->state.connections, 1, memory_order_relaxed);
   return c;
-}
-
-static void leave_acceptor(tiny_conn *c) {
-  if (!c->acceptor) return;
-  c->acceptor->live--;
-  tiny_acceptor_drop(c->acceptor);
-  c->acceptor = NULL;
 }
 
 static void fail_reader(tiny_conn *c) {
@@ -69,7 +61,7 @@ void tiny_conn_close(tiny_conn *c) {
   if (!tiny_stream_is_open(&c->stream)) return;
   tiny_stream_close(&c->stream);
   atomic_fetch_sub_explicit(&c->runtime->state.connections, 1, memory_order_relaxed);
-  leave_acceptor(c);
+  if (c->port) tiny_port_leave(c->port);
   fail_reader(c);
   if (c->writer) tiny_task_wake_failed(c->writer, UV_ECANCELED);
   c->writer = NULL;
@@ -88,11 +80,9 @@ static void drop(void *thing) { tiny_conn_drop(thing); }
 
 static void hold(void *thing) { ((tiny_conn *)thing)->refs++; }
 
-/* The acceptor is the older generation's and goes with it. */
 static void move(void *thing, const tiny_generation *g) {
   tiny_conn *c = thing;
   c->owner = g->number;
-  leave_acceptor(c);
   fail_reader(c);
 }
 

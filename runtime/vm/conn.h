@@ -13,20 +13,20 @@ typedef struct tiny_conn {
   tiny_stream stream; /* first: one is the other */
   tiny *runtime;
   unsigned refs;
-  uint64_t owner;          /* number of the generation that may read */
-  tiny_acceptor *acceptor; /* that counts it, or NULL */
-  tiny_task *reader;       /* parked, or NULL */
-  tiny_task *writer;       /* parked with a write half done, or NULL */
-  tiny_task *writers;      /* parked until that is through, by task->later */
+  uint64_t owner;     /* number of the generation that may read */
+  tiny_port *port;    /* that it came through, or NULL */
+  tiny_task *reader;  /* parked, or NULL */
+  tiny_task *writer;  /* parked with a write half done, or NULL */
+  tiny_task *writers; /* parked until that is through, by task->later */
   tiny_endpoint remote;
 } tiny_conn;
 
 extern const tiny_handle_kind tiny_conn_kind;
 
-/* Own 'fd' for that generation; 'acceptor' may be NULL. Starts with one reference. NULL
+/* Own 'fd' for that generation; 'port' is where it came through, or NULL. Starts with one reference. NULL
  * when memory or descriptors are short, the descriptor closed. */
 tiny_conn *tiny_conn_new(tiny_generation *generation, int fd, const tiny_endpoint *remote,
-                         tiny_acceptor *acceptor);
+                         tiny_port *port);
 void tiny_conn_drop(tiny_conn *conn);
 
 /* Close it, whoever waits. Harmless to repeat. */

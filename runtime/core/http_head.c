@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ * http_head.c -- RFC 9112 without its leniencies: CRLF only, no folded lines, no blank before
+ * a colon, one Host, one way to tell where the body ends. */
+#include "http_head.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+  BAD = -400,
+  TOO_LONG = -414,
+  TOO_MANY = -431,
+  UNKNOWN_CODING = -501,
+  UNKNOWN_VERSION = -505,
+  UNMET = -417
+};
+
+/* 1: token characters; 2: field values, and targets but for blanks */
+static const unsigned char kinds[256] = {
+    ['!'] = 3,         ['"'] = 2,  ['#'] = 3, ['$'] = 3,         ['%'] = 3, ['&'] = 3,
+    ['\''] = 3,        ['('] = 2,  [')'] = 2, ['*'] = 3,         ['+'] = 3, [','] = 2,
+    ['-'] = 3,         ['.'] = 3,  ['/'] = 2, ['0' ... '9'] = 3, [':'] = 2, [';'] = 2,
+    ['<'] = 2,         ['='] = 2,  ['>'] = 2, ['?'] = 2,         ['@'] = 2, ['A' ... 'Z'] = 3,
+    ['['] = 2,         ['\\'] = 2, [']'] = 2, ['^'] = 3,         ['_'] = 3, ['`'] = 3,
+    ['a' ... 'z'] = 3, ['{'] = 2,  ['|'] = 3, ['}'] = 2,         ['~'] = 3, [128 ... 255] = 2};
+
+bool tiny_http_is_token(unsigned char c) { return kinds[c] & 1; }
+
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+static bool is_value(char c) { return kinds[(unsigned char)c] & 2 || is_blank(c); }
+
+/* -- the end --------------------------------------------------------------- */
+
+/* An empty line before the request is skipped: some clients send one after a body. */
+int tiny_http_scan_head(tiny_http_scan *scan, const char *data, size_t size, size_t limit) {
+  size_t end = size < limit ? size : limit;
+  while (scan->at < end) {
+    const char *lf = memchr(data + scan->at, '\n', end - scan->at);
+    scan->at = lf ? (size_t)(lf - data) + 1 : end;
+    if (!lf) break;
+    size_t length = scan->at - scan->line; /* CRLF included */
+    if (length < 2 || lf[-1] != '\r') return BAD;
+    if (length == 2 && scan->line > 2) return (int)scan->at;
+    if (length == 2 && scan->line == 2) return BAD; /* a second empty line */
+    scan->line = scan->at;
+  }
+  if (size < limit) return 0;
+  return scan->line <= 2 ? TOO_LONG : TOO_MANY;
+}
+
+/* -- the request line ------------------------------------------------------ */
+
+typedef struct reader {
+  const char *data;
+  uint32_t at, end; /* of the line, without its CRLF */
+  tiny_http_head *head;
+  unsigned hosts, lengths, codings;
+} reader;
+
+static tiny_span until(reader *r, unsigned char kind) {
+  uint32_t from = r->at;
+  while (r->at < r->end && kinds[(unsigned char)r->data[r->at]] & kind) r->at++;
+  return (tiny_span){from, r->at - from};
+}
+
+static bool is(const reader *r, tiny_span span, const char *text) {
+  return span.size == strlen(text) && memcmp(r->data + span.at, text, span.size) == 0;
+}
+
+static bool is_any_case(const reader *r, tiny_span span, const char *text) {
+  return span.size == strlen(text) && strncasecmp(r->data + span.at, text, span.size) == 0;
+}
+
+/* "http://host/path" means "/path": what it says of the host, the Host field says too. */
+static int split_target(reader *r, tiny_span target) {
+  static const char scheme[] = "http://";
+  tiny_http_head *h = r->head;
+  const char *text = r->data + target.at;
+  uint32_t skip = 0;
+  if (target.size > 7 && strncasecmp(text, scheme, 7) == 0) {
+    const char *slash = memchr(text + 7, '/', target.size - 7);
+    if (!slash || slash == text + 7) return BAD;
+    skip = (uint32_t)(slash - text);
+  }
+  if (text[skip] != '/' && !is(r, target, "*")) return BAD;
+  const char *mark = memchr(text + skip, '?', target.size - skip);
+  uint32_t end = mark ? (uint32_t)(mark - text) : target.size;
+  h->path = (tiny_span){target.at + skip, end - skip};
+  h->query = mark ? (tiny_span){target.at + end + 1, target.size - end - 1} : (tiny_span){0, 0};
+  return memchr(text, '#', target.size) ? BAD : 0;
+}
+
+static int read_version(reader *r) {
+  const char *text = r->data + r->at;
+  if (r->end - r->at != 8 || memcmp(text, "HTTP/", 5) != 0 || text[6] != '.') return BAD;
+  if (text[5] < '0' || text[5] > '9' || text[7] < '0' || text[7] > '9') return BAD;
+  if (text[5] != '1') return UNKNOWN_VERSION;
+  r->head->minor = text[7] == '0' ? 0 : 1;
+  r->head->keep_alive = r->head->minor == 1;
+  return 0;
+}
+
+static int read_request_line(reader *r) {
+  tiny_http_head *h = r->head;
+  h->method = until(r, 1);
+  if (h->method.size == 0 || r->at == r->end || r->data[r->at++] != ' ') return BAD;
+  h->target = until(r, 2);
+  if (h->target.size == 0 || r->at == r->end || r->data[r->at++] != ' ') return BAD;
+  int rc = read_version(r);
+  return rc != 0 ? rc : split_target(r, h->target);
+}
+
+/* -- fields ---------------------------------------------------------------- */
+
+static int read_length(reader *r, tiny_span value) {
+  uint64_t length = 0;
+  if (value.size == 0 || value.size > 18) return BAD;
+  for (uint32_t i = 0; i < value.size; i++) {
+    char c = r->data[value.at + i];
+    if (c < '0' || c > '9') return BAD;
+    length = length * 10 + (uint64_t)(c - '0');
+  }
+  if (r->lengths++ > 0 && length != r->head->length) return BAD;
+  r->head->length = length;
+  return 0;
+}
+
+static int read_coding(reader *r, tiny_span value) {
+  if (r->codings++ > 0 || r->head->minor == 0) return BAD;
+  r->head->chunked = true;
+  return is_any_case(r, value, "chunked") ? 0 : UNKNOWN_CODING;
+}
+
+/* A list of words; only the two that say whether the connection stays are ours. */
+static int read_connection(reader *r, tiny_span value) {
+  uint32_t at = value.at, end = value.at + value.size;
+  while (at < end) {
+    const char *comma = memchr(r->data + at, ',', end - at);
+    uint32_t next = comma ? (uint32_t)(comma - r->data) : end;
+    tiny_span word = {at, next - at};
+    while (word.size > 0 && is_blank(r->data[word.at])) word.at++, word.size--;
+    while (word.size > 0 && is_blank(r->data[word.at + word.size - 1])) word.size--;
+    if (is_any_case(r, word, "close")) r->head->keep_alive = false;
+    if (is_any_case(r, word, "keep-alive") && r->head->minor == 0) r->head->keep_alive = true;
+    at = next + 1;
+  }
+  return 0;
+}
+
+static int read_expect(reader *r, tiny_span value) {
+  if (!is_any_case(r, value, "100-continue")) return UNMET;
+  r->head->expects_continue = r->head->minor == 1;
+  return 0;
+}
+
+/* A host and perhaps a port: nothing that would be a path, a list or a second word. */
+static int read_host(reader *r, tiny_span value) {
+  if (r->hosts++ > 0) return BAD;
+  for (uint32_t i = 0; i < value.size; i++)
+    if (strchr(" \t\"#%,/<>?@\\^`{|}", r->data[value.at + i])) return BAD;
+  r->head->host = value;
+  return 0;
+}
+
+static int understand(reader *r, const tiny_http_field *field) {
+  switch (field->name.size) {
+  case 4: return is_any_case(r, field->name, "Host") ? read_host(r, field->value) : 0;
+  case 6: return is_any_case(r, field->name, "Expect") ? read_expect(r, field->value) : 0;
+  case 10: return is_any_case(r, field->name, "Connection") ? read_connection(r, field->value) : 0;
+  case 14: return is_any_case(r, field->name, "Content-Length") ? read_length(r, field->value) : 0;
+  case 17:
+    return is_any_case(r, field->name, "Transfer-Encoding") ? read_coding(r, field->value) : 0;
+  default: return 0;
+  }
+}
+
+static int read_field(reader *r) {
+  tiny_http_head *h = r->head;
+  if (h->count == TINY_HTTP_FIELDS) return TOO_MANY;
+  tiny_http_field *field = &h->fields[h->count++];
+  field->name = until(r, 1);
+  if (field->name.size == 0 || r->at == r->end || r->data[r->at++] != ':') return BAD;
+  while (r->at < r->end && is_blank(r->data[r->at])) r->at++;
+  uint32_t end = r->end;
+  while (end > r->at && is_blank(r->data[end - 1])) end--;
+  field->value = (tiny_span){r->at, end - r->at};
+  for (uint32_t i = r->at; i < end; i++)
+    if (!is_value(r->data[i])) return BAD;
+  return understand(r, field);
+}
+
+/* -- the whole ------------------------------------------------------------- */
+
+/* Go to the line at 'at'. Returns where the one after it begins. */
+static uint32_t enter_line(reader *r, uint32_t at, size_t size) {
+  const char *lf = memchr(r->data + at, '\n', size - at);
+  uint32_t next = (uint32_t)(lf - r->data) + 1;
+  r->at = at;
+  r->end = next - 2;
+  return next;
+}
+
+static int check_framing(const reader *r) {
+  if (r->codings > 0 && r->lengths > 0) return BAD;
+  return r->hosts == 0 && r->head->minor == 1 ? BAD : 0;
+}
+
+int tiny_http_read_head(const char *data, size_t size, tiny_http_head *head) {
+  reader r = {.data = data, .head = head};
+  memset(head, 0, offsetof(tiny_http_head, fields));
+  head->size = (uint32_t)size;
+  uint32_t next = enter_line(&r, data[0] == '\r' ? 2 : 0, size);
+  int rc = read_request_line(&r);
+  while (rc == 0 && next < size - 2) {
+    next = enter_line(&r, next, size);
+    rc = read_field(&r);
+  }
+  return rc != 0 ? rc : check_framing(&r);
+}
+
+const tiny_http_field *tiny_http_find(const tiny_http_head *head, const char *data,
+                                      const char *name) {
+  size_t size = strlen(name);
+  for (unsigned i = 0; i < head->count; i++) {
+    const tiny_http_field *field = &head->fields[i];
+    if (field->name.size == size && strncasecmp(data + field->name.at, name, size) == 0)
+      return field;
+  }
+  return NULL;
+}
