@@ -73,10 +73,13 @@ tiny_conf *tiny_state_hold_conf(tiny_state *state) {
   return conf;
 }
 
+/* What is longer is cut: it goes to all who watch, with every message. */
+enum { LONGEST_TEXT = 16 * 1024 };
+
 /* Under the lock. */
 static void replace(char **text, const char *by) {
   free(*text);
-  *text = by ? strdup(by) : NULL;
+  *text = by ? strndup(by, LONGEST_TEXT) : NULL;
 }
 
 void tiny_state_error(tiny_state *state, const char *error, const char *trace) {

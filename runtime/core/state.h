@@ -75,7 +75,7 @@ void tiny_state_fini(tiny_state *state);
 void tiny_state_conf(tiny_state *state, tiny_conf *conf);
 tiny_conf *tiny_state_hold_conf(tiny_state *state);
 
-/* Each takes copies and the lock. Any thread. */
+/* Each takes copies, of 16 KB at the most, and the lock. Any thread. */
 void tiny_state_error(tiny_state *state, const char *error, const char *trace);
 void tiny_state_summary(tiny_state *state, const char *summary);
 void tiny_state_reloaded(tiny_state *state, bool ok, const char *result); /* time is set when ok */

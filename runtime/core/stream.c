@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ static ssize_t plain_read(tiny_stream *s, void *data, size_t size) {
   ssize_t n;
   do n = recv(s->poll.fd, data, size, 0);
   while (n < 0 && errno == EINTR);
+  s->drained = n < 0 ? errno == EAGAIN : (size_t)n < size && !s->hung_up;
   return n < 0 ? -errno : n;
 }
 
@@ -27,16 +29,24 @@ static ssize_t plain_write(tiny_stream *s, const void *data, size_t size) {
   return n < 0 ? -errno : n;
 }
 
+static ssize_t plain_send_file(tiny_stream *s, int file, off_t *at, size_t size) {
+  ssize_t n;
+  do n = sendfile(s->poll.fd, file, at, size);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? -errno : n;
+}
+
 static int plain_finish(tiny_stream *s) { return shutdown(s->poll.fd, SHUT_WR) == 0 ? 0 : -errno; }
 
 static void plain_free(tiny_stream *s) { (void)s; }
 
-static const tiny_channel plain = {plain_read, plain_write, plain_finish, plain_free};
+static const tiny_channel plain = {plain_read, plain_write, plain_send_file, plain_finish, plain_free};
 
 /* -- life ------------------------------------------------------------------ */
 
 static void on_poll(tiny_poll *poll, uint32_t events) {
   tiny_stream *s = (tiny_stream *)((char *)poll - offsetof(tiny_stream, poll));
+  if (events & ~(uint32_t)EPOLLOUT) s->drained = false;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->hung_up = true;
   s->on_event(s);
 }
@@ -86,6 +96,7 @@ static int make_room(tiny_stream *s) {
 int tiny_stream_fill(tiny_stream *s) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
   if (s->ended) return UV_EOF;
+  if (s->drained) return UV_EAGAIN;
   int rc = make_room(s);
   if (rc != 0) return rc;
   size_t room = s->room - s->end;
@@ -153,15 +164,26 @@ int tiny_stream_read(tiny_stream *s, tiny_wish wish, tiny_bytes *bytes) {
 
 /* -- writing --------------------------------------------------------------- */
 
+ssize_t tiny_stream_push(tiny_stream *s, const char *data, size_t size) {
+  if (!tiny_stream_is_open(s)) return UV_ECANCELED;
+  if (s->broken) return s->broken;
+  ssize_t n = s->channel->write(s, data, size);
+  if (n < 0 && n != UV_EAGAIN) s->broken = (int)n;
+  return n;
+}
+
+ssize_t tiny_stream_push_file(tiny_stream *s, int file, off_t *at, size_t size) {
+  if (!tiny_stream_is_open(s)) return UV_ECANCELED;
+  return s->channel->send_file(s, file, at, size);
+}
+
 int tiny_stream_write(tiny_stream *s, const char *data, size_t size) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
-  while (s->broken == 0 && s->sent < size) {
-    ssize_t n = s->channel->write(s, data + s->sent, size - s->sent);
+  while (s->sent < size) {
+    ssize_t n = tiny_stream_push(s, data + s->sent, size - s->sent);
     if (n == UV_EAGAIN) return UV_EAGAIN;
-    if (n < 0)
-      s->broken = (int)n;
-    else
-      s->sent += (size_t)n;
+    if (n < 0) break;
+    s->sent += (size_t)n;
   }
   s->sent = 0;
   return s->broken;

@@ -18,6 +18,7 @@ typedef struct tiny_stream tiny_stream;
 typedef struct tiny_channel {
   ssize_t (*read)(tiny_stream *stream, void *data, size_t size);
   ssize_t (*write)(tiny_stream *stream, const void *data, size_t size);
+  ssize_t (*send_file)(tiny_stream *stream, int file, off_t *at, size_t size);
   int (*finish)(tiny_stream *stream); /* no more will be written */
   void (*free)(tiny_stream *stream);
 } tiny_channel;
@@ -30,6 +31,7 @@ struct tiny_stream {
   char *data; /* read and not yet taken: [begin, end) of 'room' bytes */
   size_t begin, end, room;
   size_t searched; /* bytes from begin on that hold no line's end */
+  bool drained; /* nothing is there to be read before the next event */
   bool ended;      /* nothing more will come */
   bool hung_up; /* the peer has closed its side, or all: what it sent before may still be there */
   int broken;   /* why writing cannot go on, a negative UV code; 0 */
@@ -66,6 +68,11 @@ int tiny_stream_read(tiny_stream *stream, tiny_wish wish, tiny_bytes *bytes);
 int tiny_stream_fill(tiny_stream *stream);
 tiny_bytes tiny_stream_peek(const tiny_stream *stream);
 void tiny_stream_skip(tiny_stream *stream, size_t size);
+
+/* Write what goes through at once, from memory or from a file at '*at', which moves on. Returns
+ * how much that was, or UV_EAGAIN, or why not. */
+ssize_t tiny_stream_push(tiny_stream *stream, const char *data, size_t size);
+ssize_t tiny_stream_push_file(tiny_stream *stream, int file, off_t *at, size_t size);
 
 /* Write all of it: returns 0, or UV_EAGAIN when some is left: call again with the same bytes.
  * Whoever does not calls tiny_stream_cut(). */

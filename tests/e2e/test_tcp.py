@@ -457,7 +457,7 @@ class Reload(TcpCase):
         self.assertEqual(failures, [])
         self.assertEqual([answer for answer in answers if not answer.endswith(b" x\n")], [])
         self.assertGreater(len(answers), 20)
-        self.assertGreater(len(set(answers)), 10)
+        self.assertGreater(len(set(answers)), 3)
 
     def test_a_connection_in_flight_goes_on_in_the_old_generation_until_cut(self):
         server, at = self.serve(conf={"svr.close.force_close_delay": 1})

@@ -114,6 +114,17 @@ START_TEST(bytes_that_are_not_utf8_are_shown_as_question_marks) {
 }
 END_TEST
 
+START_TEST(long_texts_are_cut) {
+  char *long_text = malloc(1 << 20);
+  memset(long_text, 'x', (1 << 20) - 1);
+  long_text[(1 << 20) - 1] = 0;
+  tiny_state_error(&state, long_text, long_text);
+  ck_assert_uint_eq(strlen(text("last_error")), 16384);
+  ck_assert_uint_eq(strlen(text("last_trace")), 16384);
+  free(long_text);
+}
+END_TEST
+
 START_TEST(a_hang_shows_until_it_is_over) {
   atomic_store(&state.phase, TINY_RUNNING);
   ck_assert_str_eq(text("state"), "running");
@@ -212,6 +223,7 @@ int main(void) {
   tcase_add_test(info_case, the_process_is_described);
   tcase_add_test(info_case, errors_summaries_and_reloads_are_kept_with_their_times);
   tcase_add_test(info_case, bytes_that_are_not_utf8_are_shown_as_question_marks);
+  tcase_add_test(info_case, long_texts_are_cut);
   tcase_add_test(info_case, a_hang_shows_until_it_is_over);
   tcase_add_test(info_case, the_turn_that_has_not_ended_counts_as_lag);
   tcase_add_test(info_case, whoever_publishes_takes_the_lag_and_begins_it_anew);

@@ -40,13 +40,16 @@ static void teardown(void) {
   ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 
+/* The peer's acts, and the event that tells of them. */
 static void say(const char *text) {
   ck_assert_int_eq(write(peer, text, strlen(text)), (ssize_t)strlen(text));
+  uv_run(&loop, UV_RUN_NOWAIT);
 }
 
 static void hang_up(void) {
   close(peer);
   peer = -1;
+  uv_run(&loop, UV_RUN_NOWAIT);
 }
 
 static int read_some(size_t most) {
@@ -68,7 +71,8 @@ START_TEST(nothing_there_is_told_and_an_event_follows) {
   ck_assert_int_eq(read_some(10), UV_EAGAIN);
   uv_run(&loop, UV_RUN_NOWAIT);
   events = 0;
-  say("a");
+  ck_assert_int_eq(write(peer, "a", 1), 1);
+  ck_assert_int_eq(read_some(10), UV_EAGAIN); /* it is not looked for before */
   uv_run(&loop, UV_RUN_ONCE);
   ck_assert_int_eq(events, 1);
   ck_assert_int_eq(read_some(10), 0);
@@ -159,6 +163,7 @@ START_TEST(a_million_bytes_are_read_at_one_go) {
     ssize_t n = write(peer, data + sent, size - sent);
     ck_assert_int_gt(n, 0);
     sent += (size_t)n;
+    uv_run(&loop, UV_RUN_NOWAIT);
   }
   ck_assert_int_eq(rc, 0);
   ck_assert_uint_eq(bytes.size, size);
@@ -189,6 +194,16 @@ START_TEST(half_a_close_leaves_the_other_half) {
   say("still");
   ck_assert_int_eq(read_some(10), 0);
   assert_bytes("still");
+}
+END_TEST
+
+START_TEST(the_end_that_came_with_the_last_bytes_is_read) {
+  ck_assert_int_eq(read_some(10), UV_EAGAIN);
+  ck_assert_int_eq(write(peer, "last", 4), 4);
+  hang_up();
+  ck_assert_int_eq(read_some(10), 0);
+  assert_bytes("last");
+  ck_assert_int_eq(read_some(10), UV_EOF);
 }
 END_TEST
 
@@ -241,6 +256,7 @@ int main(void) {
   tcase_add_test(tcase, a_write_that_was_cut_ends_all_writing);
   tcase_add_test(tcase, a_peer_that_is_gone_is_an_error_and_no_signal);
   tcase_add_test(tcase, half_a_close_leaves_the_other_half);
+  tcase_add_test(tcase, the_end_that_came_with_the_last_bytes_is_read);
   tcase_add_test(tcase, a_closed_one_says_so);
   tcase_add_test(tcase, one_that_another_closes_in_the_same_turn_hears_nothing);
   suite_add_tcase(suite, tcase);
