@@ -9,6 +9,7 @@
 #include <luajit.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,8 +91,11 @@ static void execute(tiny_worker *w) {
 }
 
 /* The sampling of the loop thread is not for us. */
-static void block_sigprof(void) {
+static void begin_thread(const tiny_worker *w) {
+  char name[16];
   sigset_t set;
+  snprintf(name, sizeof name, "timer %s", w->key);
+  pthread_setname_np(pthread_self(), name);
   sigemptyset(&set);
   sigaddset(&set, SIGPROF);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -99,7 +103,7 @@ static void block_sigprof(void) {
 
 static void *work(void *data) {
   tiny_worker *w = data;
-  block_sigprof();
+  begin_thread(w);
   while (wait_for_call(w)) {
     execute(w);
     tiny_inbox_post(w->runtime->inbox, w->news);
