@@ -24,8 +24,9 @@ struct tiny_hang {
   tiny_hang_parts parts;
   tiny_watchdog dog;
   uv_timer_t timer;
-  int starved;                     /* fd, or -1 */
-  uint64_t opened_ns, busy_before; /* the latter at the last look */
+  int starved;                             /* fd, or -1 */
+  uint64_t busy_before;                    /* at the last look */
+  uint64_t opened_ns, extended_ns, fed_ns; /* what the service manager was told when */
   bool interrupt;
   uint64_t force_ms;
   char text[TEXT_SIZE];
@@ -78,18 +79,25 @@ static void report_run(tiny_hang *hang) {
 }
 
 static void extend_start(tiny_hang *hang, const tiny_sight *sight, uint64_t *next) {
+  const uint64_t every = EXTEND_EVERY_S * SECOND;
   bool starting = atomic_load(&hang->parts.state->phase) == TINY_STARTING;
   if (!hang->parts.notify || !starting || sight->now - hang->opened_ns > EXTEND_AT_MOST_S * SECOND)
     return;
-  tiny_notify_extend(hang->parts.notify, EXTEND_S * 1000);
-  if (*next > sight->now + EXTEND_EVERY_S * SECOND) *next = sight->now + EXTEND_EVERY_S * SECOND;
+  if (sight->now >= hang->extended_ns + every) {
+    hang->extended_ns = sight->now;
+    tiny_notify_extend(hang->parts.notify, EXTEND_S * 1000);
+  }
+  if (*next > hang->extended_ns + every) *next = hang->extended_ns + every;
 }
 
 static void keep_alive(tiny_hang *hang, const tiny_sight *sight, uint64_t *next) {
-  uint64_t heard = tiny_notify_watchdog_ns(hang->parts.notify) / 3;
-  if (!heard) return;
-  tiny_notify_alive(hang->parts.notify);
-  if (*next > sight->now + heard) *next = sight->now + heard;
+  uint64_t every = tiny_notify_watchdog_ns(hang->parts.notify) / 4;
+  if (!every) return;
+  if (sight->now >= hang->fed_ns + every) {
+    hang->fed_ns = sight->now;
+    tiny_notify_alive(hang->parts.notify);
+  }
+  if (*next > hang->fed_ns + every) *next = hang->fed_ns + every;
 }
 
 static void look(uv_timer_t *timer);
