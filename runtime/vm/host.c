@@ -68,7 +68,8 @@ static int admit(tiny *rt, bool alone, bool *first) {
 
 int tiny_host_enter(tiny *rt, bool alone, bool *first) {
   *first = false;
-  if (!rt || rt != driven || alone) {
+  if (!rt) return -EINVAL;
+  if (rt != driven || alone) {
     int rc = tiny_roll_enter(rt);
     if (rc != 0) return rc;
     rc = admit(rt, alone, first);

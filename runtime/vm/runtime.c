@@ -388,6 +388,7 @@ int tiny_check(const tiny_options *options, char *why, size_t why_size) {
     rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,
                               why, why_size);
     if (rc == 0) rc = tiny_log_check(g->conf, why, why_size);
+    if (rc == 0) rc = tiny_saver_check(g->conf, why, why_size);
     tiny_generation_close(g);
   }
   if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);

@@ -29,7 +29,7 @@ typedef struct host_outcome {
 
 static struct {
   char folder[64], conf[96];
-  char logged[4096]; /* "LEVEL FILE:LINE TEXT\n" of each line; the log's thread writes it */
+  char logged[4096]; /* "LEVEL FILE:LINE TEXT\n" of each line; the logs' threads write it */
   host_outcome outcome;
   pthread_t thread; /* the loop's */
   int counted, counted_elsewhere;
@@ -82,9 +82,12 @@ static int host_files(void) {
 
 static void host_log(void *data, const tiny_logged *line) {
   (void)data;
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* each runtime has its log's thread */
+  pthread_mutex_lock(&lock);
   size_t at = strlen(host.logged);
   snprintf(host.logged + at, sizeof host.logged - at, "%d %s:%u %.*s\n", (int)line->level,
            line->file, line->line, (int)line->text_size, line->text);
+  pthread_mutex_unlock(&lock);
 }
 
 /* Write a script in which 'tiny' and S, the class, are there already. */
