@@ -85,7 +85,7 @@ typedef struct tiny_options {
   /* Take SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGQUIT. One runtime in a process may. */
   bool signals;
   /* The process is this server's: it may be ended when closing has to be forced, its limit of open files
-   * is raised, and the sockets that came with it (LISTEN_FDS) are taken. */
+   * is raised, it becomes svr.user, and the sockets that came with it (LISTEN_FDS) are taken. */
   bool exits;
   /* Take SIGPROF, to interrupt Lua that hangs and to profile it. Of several runtimes that do, one at a time
    * has it for compiled Lua; the others run without the JIT. */

@@ -203,7 +203,7 @@ static void stage_on_start(tiny *rt) {
   } else if (rt->step_failed) {
     tiny_step_why(rt, "on_start", c->why, sizeof c->why);
     roll_back(rt);
-  } else if (!c->from && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
+  } else if (!c->from && rt->exits && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
     roll_back(rt);
   } else {
     commit(rt);
@@ -368,7 +368,7 @@ static void admit(tiny *rt) {
   int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0) rc = tiny_saver_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
-  if (rc == 0 && !c->from) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && !c->from && rt->exits) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
   if (rc != 0) {
     discard(rt, c->to);

@@ -54,7 +54,8 @@ static int call_in(tiny_generation *g, call *c) {
   lua_pushlightuserdata(L, c); /* add_trace run_call c */
   int status = lua_pcall(L, 1, 0, -3);
   lua_remove(L, status == 0 ? -1 : -2);
-  tiny_stop stop = tiny_lua_leave(g, &visit, status);
+  tiny_stop stop = tiny_lua_leave(g, &visit);
+  if (status == LUA_ERRMEM) tiny_allocator_recover(&g->allocator, L);
   if (stop && status != 0) lua_pop(L, 1);
   if (stop) lua_rawgeti(L, LUA_REGISTRYINDEX, g->stops[stop]);
   return stop || status != 0;
