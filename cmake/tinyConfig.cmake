@@ -2,7 +2,7 @@
 include(CMakeFindDependencyMacro)
 find_dependency(PkgConfig)
 find_dependency(Threads)
-foreach(name luajit libuv jansson)
+foreach(name luajit libuv jansson zlib)
   if(NOT TARGET PkgConfig::${name})
     pkg_check_modules(${name} QUIET IMPORTED_TARGET ${name})
   endif()

@@ -86,7 +86,7 @@ local function index_of(result)
   end
 end
 
---- Make the server.
+--- Make the server and return it.
 function driver.enter(context, number, args)
   server = setmetatable({
     name = values["svr.name"],
@@ -95,6 +95,7 @@ function driver.enter(context, number, args)
     args = args,
     generation = number,
   }, { __index = index_of(class) })
+  return server
 end
 
 function driver.context()

@@ -10,6 +10,8 @@ enum { WHY = 4096 };
 
 static tiny_options options_of(const tiny_arguments *arguments) {
   tiny_options options = {.conf = arguments->conf,
+                          .console = true,
+                          .control = true,
                           .signals = true,
                           .exits = true,
                           .interrupts = true,

@@ -177,6 +177,22 @@ static int put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, int leve
 
 /* ---- settings ---- */
 
+void tiny_log_attach(tiny_log *log, void (*take)(void *data, const tiny_logged *line), void *data,
+                     tiny_level level) {
+  log->host = take;
+  log->host_data = data;
+  log->host_level = level;
+}
+
+void tiny_log_mute(tiny_log *log) { log->muted = true; }
+
+/* What the program around us wants goes over what conf.lua says. */
+static void adjust(const tiny_log *log, tiny_log_settings *settings) {
+  settings->sinks[TINY_SINK_HOST].on = log->host != NULL;
+  settings->sinks[TINY_SINK_HOST].level = log->host_level;
+  if (log->muted) settings->sinks[TINY_SINK_CONSOLE].on = false;
+}
+
 /* What writers see of the settings. Under the lock. */
 static void show(tiny_log *log) {
   int threshold = TINY_ERROR;
@@ -235,6 +251,7 @@ static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_
 int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
   tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
   if (!settings) return -1;
+  adjust(log, settings);
   int error = check_sinks(settings, why, why_size);
   if (!error) {
     pthread_mutex_lock(&log->lock);
@@ -370,10 +387,9 @@ static void destroy(tiny_log *log) {
 
 static void init_sinks(tiny_log *log) {
   static const tiny_sink_type *const types[TINY_SINKS] = {
-      [TINY_SINK_CONSOLE] = &tiny_sink_console,
-      [TINY_SINK_SYSLOG] = &tiny_sink_syslog,
-      [TINY_SINK_FILE] = &tiny_sink_file,
-      [TINY_SINK_EMAIL] = &tiny_sink_email,
+      [TINY_SINK_CONSOLE] = &tiny_sink_console, [TINY_SINK_SYSLOG] = &tiny_sink_syslog,
+      [TINY_SINK_FILE] = &tiny_sink_file,       [TINY_SINK_EMAIL] = &tiny_sink_email,
+      [TINY_SINK_HOST] = &tiny_sink_host,
   };
   for (int id = 0; id < TINY_SINKS; id++) {
     log->sinks[id] = (tiny_sink){.type = types[id], .id = id, .log = log, .fd = -1};

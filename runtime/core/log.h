@@ -5,12 +5,13 @@
 #define TINY_LOG_H
 
 #include "conf.h"
+#include "tiny.h"
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct tiny_log tiny_log;
 
-typedef enum tiny_level { TINY_DEBUG, TINY_INFO, TINY_WARN, TINY_ERROR, TINY_LEVELS } tiny_level;
+enum { TINY_LEVELS = TINY_ERROR + 1 };
 
 /* Where a line was written. Strings need only live during the call. */
 typedef struct tiny_where {
@@ -28,6 +29,14 @@ typedef struct tiny_log_counts {
  * wait in the ring; a ring is 4 MB until told otherwise. Returns NULL, with
  * nothing left behind, when memory or the thread could not be had. */
 tiny_log *tiny_log_open(void);
+
+/* Hand each line of 'level' and above to 'take' as well, on the log's thread; NULL: to nobody. Before
+ * the first tiny_log_configure(). */
+void tiny_log_attach(tiny_log *log, void (*take)(void *data, const tiny_logged *line), void *data,
+                     tiny_level level);
+
+/* Nothing to stdout and stderr, whatever the conf says. Before the first tiny_log_configure(). */
+void tiny_log_mute(tiny_log *log);
 
 /* Put the log.* keys and svr.name of 'conf' in force; lines put before are
  * formatted by the settings before. Returns 0, or -1 with the reason in 'why'

@@ -43,6 +43,7 @@ static void write_out(tiny_sink *sink, const char *bytes, size_t size) {
 
 /* Before there are any settings: what a line says, to stderr. */
 static void write_bare(tiny_log *log, tiny_span text) {
+  if (log->muted) return;
   char *end = log->spare + TINY_LOG_SPARE - 1;
   char *at = tiny_text_message(log->spare, end, text.text, text.size);
   *at++ = '\n';

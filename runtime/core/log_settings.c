@@ -18,11 +18,13 @@ static const struct {
     {"syslog", "log.syslog", "log.syslog.level", "log.syslog.format", TINY_WARN},
     {"file_log", "log.file_log", "log.file_log.level", "log.file_log.format", TINY_WARN},
     {"email", "log.email", "log.email.level", "log.email.format", TINY_ERROR},
+    {"host", NULL, NULL, NULL, TINY_DEBUG},
 };
 
 const char *tiny_sink_name(tiny_sink_id id) { return sinks[id].name; }
 
 static bool is_on(const tiny_conf *conf, tiny_sink_id id) {
+  if (id == TINY_SINK_HOST) return false;
   if (!conf) return id == TINY_SINK_CONSOLE;
   const char *path = tiny_conf_string(conf, sinks[id].key);
   return id == TINY_SINK_FILE ? path && *path : tiny_conf_bool(conf, sinks[id].key);
@@ -30,8 +32,10 @@ static bool is_on(const tiny_conf *conf, tiny_sink_id id) {
 
 static int parse_sink(tiny_log_settings *s, tiny_sink_id id, char *why, size_t why_size) {
   char reason[200];
-  const char *level = s->conf ? tiny_conf_string(s->conf, sinks[id].level) : NULL;
-  const char *format = s->conf ? tiny_conf_string(s->conf, sinks[id].format) : NULL;
+  const char *level =
+      s->conf && sinks[id].level ? tiny_conf_string(s->conf, sinks[id].level) : NULL;
+  const char *format =
+      s->conf && sinks[id].format ? tiny_conf_string(s->conf, sinks[id].format) : NULL;
   const char *name = s->conf ? tiny_conf_string(s->conf, "svr.name") : NULL;
   s->sinks[id].level = sinks[id].usual;
   if (level && tiny_level_parse(level, &s->sinks[id].level) != 0) {
@@ -48,7 +52,8 @@ static int parse_sink(tiny_log_settings *s, tiny_sink_id id, char *why, size_t w
 static int parse(tiny_log_settings *s, char *why, size_t why_size) {
   for (int id = 0; id < TINY_SINKS; id++) {
     s->sinks[id].on = is_on(s->conf, id);
-    if (s->sinks[id].on && parse_sink(s, id, why, why_size) != 0) return -1;
+    bool wanted = s->sinks[id].on || id == TINY_SINK_HOST;
+    if (wanted && parse_sink(s, id, why, why_size) != 0) return -1;
   }
   double buffer = s->conf ? tiny_conf_number(s->conf, "log.buffer") : 0;
   s->buffer = buffer > 0 ? (size_t)buffer : DEFAULT_BUFFER;

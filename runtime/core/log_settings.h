@@ -11,6 +11,7 @@ typedef enum tiny_sink_id {
   TINY_SINK_SYSLOG,
   TINY_SINK_FILE,
   TINY_SINK_EMAIL,
+  TINY_SINK_HOST, /* of a program that embeds us; off in what is parsed */
   TINY_SINKS
 } tiny_sink_id;
 
@@ -25,7 +26,7 @@ typedef struct tiny_log_settings {
   uint32_t repeat_limit; /* identical lines a second; 0: any number */
 } tiny_log_settings;
 
-/* As in the keys: "console", "syslog", "file_log", "email". */
+/* As in the keys: "console", "syslog", "file_log", "email"; and "host". */
 const char *tiny_sink_name(tiny_sink_id id);
 
 /* Parse; the file system is not looked at. 'conf' NULL gives the defaults. Returns NULL

@@ -25,6 +25,12 @@ struct tiny_log {
   _Atomic unsigned wants;    /* TINY_WANTS_* */
   _Atomic bool configured;   /* the thread reads nothing before */
 
+  /* Set before the first configure. */
+  void (*host)(void *data, const tiny_logged *line); /* NULL: nobody */
+  void *host_data;
+  tiny_level host_level;
+  bool muted;
+
   _Alignas(64) _Atomic uint32_t sleep;             /* tiny_log_sleep, a futex */
   _Alignas(64) _Atomic uint64_t lost[TINY_LEVELS]; /* lines that found the ring full */
   _Atomic uint64_t lines;                          /* read out of the ring */

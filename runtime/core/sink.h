@@ -63,7 +63,8 @@ struct tiny_sink {
   uint64_t pause_ns;    /* until the try after the next */
 };
 
-extern const tiny_sink_type tiny_sink_console, tiny_sink_syslog, tiny_sink_file, tiny_sink_email;
+extern const tiny_sink_type tiny_sink_console, tiny_sink_syslog, tiny_sink_file, tiny_sink_email,
+    tiny_sink_host;
 
 /* Whether a sink that 'conf' turns on could work, by the look of it. Return 0, or -1 with
  * the reason in 'why'. Any thread. */

@@ -14,7 +14,7 @@ static int l_close(lua_State *L) {
   luaL_argcheck(L, delay >= 0, 1, "seconds must not be negative");
   luaL_argcheck(L, code >= 0 && code <= 255, 2, "an exit code is from 0 to 255");
   tiny_generation_acting(L, "self:close");
-  tiny_close(runtime_of(L), delay, (int)code);
+  tiny_close(runtime_of(L), delay, (int)code, NULL, NULL);
   return 0;
 }
 
@@ -27,7 +27,7 @@ static int l_fail(lua_State *L) {
 /* reload() */
 static int l_reload(lua_State *L) {
   tiny_generation_acting(L, "self:reload");
-  tiny_reload(runtime_of(L));
+  tiny_reload(runtime_of(L), NULL, NULL);
   return 0;
 }
 

@@ -28,6 +28,6 @@ int tiny_become(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
   give(tiny_pidfile_path(conf, ".pid"), &identity);
   give(tiny_pidfile_path(conf, ".sock"), &identity);
   give(tiny_conf_path(conf, "log.file_log"), &identity);
-  tiny_pidfile_give(rt->pidfile, identity.uid, identity.gid);
+  if (rt->pidfile) tiny_pidfile_give(rt->pidfile, identity.uid, identity.gid);
   return tiny_privilege_drop(&identity, why, why_size);
 }

@@ -98,6 +98,7 @@ static void let_compile(tiny *rt, tiny_generation *g) {
 static void serve(tiny *rt, tiny_generation *g) {
   g->life = TINY_ENTERED;
   let_compile(rt, g);
+  rt->host.serving = true;
   tiny_sockets_serve(rt->sockets, g);
   tiny_saver_follow(rt->saver, g->conf);
   tiny_generation_call(g, "serve");
@@ -142,7 +143,7 @@ static void roll_back(tiny *rt) {
   }
   tiny_log_configure(rt->log, c->from->conf, why, sizeof why);
   set_precision(rt, c->from);
-  tiny_step(rt, c->from, "on_start", NULL);
+  tiny_step_begin(rt, c->from, "on_start", NULL);
   tiny_stage(rt, stage_resumed, conf_ms(c->from, "svr.reload_timeout"));
 }
 
@@ -202,7 +203,7 @@ static void stage_on_start(tiny *rt) {
   } else if (rt->step_failed) {
     tiny_step_why(rt, "on_start", c->why, sizeof c->why);
     roll_back(rt);
-  } else if (!c->from && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
+  } else if (!c->from && rt->exits && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
     roll_back(rt);
   } else {
     commit(rt);
@@ -219,7 +220,7 @@ static void enter(tiny *rt) {
   tiny_log_refresh(c->to->L);
   c->to->life = TINY_ENTERED;
   set_precision(rt, c->to);
-  tiny_step(rt, c->to, "on_start", c->from ? "reload" : NULL);
+  tiny_step_begin(rt, c->to, "on_start", c->from ? "reload" : NULL);
   tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);
 }
 
@@ -289,7 +290,7 @@ static void stage_quiet(tiny *rt) {
   if (!tiny_quiet(from))
     tiny_warn(rt->log, "reloading with callbacks of generation %llu that have not come back",
               (unsigned long long)from->number);
-  tiny_step(rt, from, "on_close", "reload");
+  tiny_step_begin(rt, from, "on_close", "reload");
   tiny_stage(rt, stage_on_close, conf_ms(from, "svr.reload_timeout"));
 }
 
@@ -302,6 +303,7 @@ static void limit_cancelled(tiny_generation *g, uint64_t limit_ns) {
 static void pause_old(tiny *rt) {
   tiny_generation *from = rt->change.from;
   rt->change.paused_at = tiny_timers_now();
+  rt->host.serving = false;
   tiny_state_enter(&rt->state, TINY_RELOADING);
   tiny_quiesce(from);
   limit_cancelled(from, conf_ms(from, "svr.close.wait_lock_delay") * 1000000u);
@@ -330,6 +332,7 @@ static int check_unchanged(const tiny_conf *old, const tiny_conf *new, char *why
 
 /* First start: the name is ours from here on, and commands can reach us. */
 static int claim(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
+  if (!rt->control_files) return 0;
   rt->pidfile = tiny_pidfile_lock(conf, why, why_size);
   if (!rt->pidfile) return -1;
   if (tiny_control_listen(rt->control, conf, why, why_size) != 0) return -1;
@@ -365,7 +368,7 @@ static void admit(tiny *rt) {
   int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0) rc = tiny_saver_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
-  if (rc == 0 && !c->from) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && !c->from && rt->exits) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
   if (rc != 0) {
     discard(rt, c->to);

@@ -56,13 +56,14 @@ static void stage_quiet(tiny *rt) {
   if (!quiet) tiny_warn(rt->log, "closing with callbacks that have not come back");
   tiny_workers_give_up(rt);
   if (rt->interrupt) tiny_interrupt_spare(rt->interrupt);
-  tiny_step(rt, rt->current, "on_close", rt->closing.reason);
+  tiny_step_begin(rt, rt->current, "on_close", rt->closing.reason);
   tiny_stage(rt, stage_on_close, 0);
 }
 
 void tiny_closing_begin(tiny *rt) {
   rt->closing.begun = true;
   tiny_notify_stopping(rt->notify, rt->closing.reason);
+  rt->host.serving = false;
   rt->exit_code = rt->closing.code;
   tiny_state_enter(&rt->state, TINY_CLOSING);
   tiny_change_abort(rt);

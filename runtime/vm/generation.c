@@ -82,6 +82,7 @@ static int setup(lua_State *L) {
   lua_pushcfunction(L, tiny_guard_open);
   lua_call(L, 0, 0);
   add_finder(L);
+  tiny_host_open(L, g->runtime);
   return 0;
 }
 
@@ -388,7 +389,8 @@ static int enter_protected(lua_State *L) {
     lua_pushstring(L, g->runtime->argv[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  lua_call(L, 3, 0);
+  lua_call(L, 3, 1);
+  lua_rawseti(L, LUA_REGISTRYINDEX, g->server); /* its slot was taken at opening */
   return 0;
 }
 

@@ -34,6 +34,8 @@ struct tiny_generation {
   int driver;                     /* registry reference: the module tiny.driver */
   int cancelled;                  /* registry reference: tiny.cancelled */
   int stops[TINY_STOPS];          /* registry references: the errors of stopped Lua */
+  int server;                     /* registry reference: nil until it is made */
+  int run_call, add_trace;        /* registry references: what tiny_call() needs */
   int context;                    /* registry reference: what enter hands to the server */
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */

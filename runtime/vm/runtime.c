@@ -4,8 +4,10 @@
 #include "api_log.h"
 #include "executor.h"
 #include "limit.h"
+#include "roll.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,31 +43,30 @@ static void eval(tiny *rt, tiny_ask *ask) {
     tiny_ask_done(ask, false, "no generation is in force");
 }
 
+/* Who waits for that is told when it has closed. */
+static void close_for(tiny *rt, tiny_ask *ask) {
+  if (!rt->finished) tiny_closing_ask(rt, "close", ask->seconds, ask->code);
+  ask->next = rt->host.closers;
+  if (ask->answer)
+    rt->host.closers = ask;
+  else
+    tiny_ask_done(ask, true, "closing");
+}
+
 static void take(void *data, tiny_ask *ask) {
   tiny *rt = data;
   switch (ask->kind) {
-  case TINY_ASK_RELOAD: tiny_change_ask(rt, ask); break;
+  case TINY_ASK_RELOAD:
+    if (rt->finished)
+      tiny_ask_done(ask, false, "refused: the server has closed");
+    else
+      tiny_change_ask(rt, ask);
+    break;
   case TINY_ASK_EVAL: eval(rt, ask); break;
   case TINY_ASK_STACK: tiny_hung_parked(rt, ask); break;
   case TINY_ASK_CALL: ask->call(ask); break;
-  case TINY_ASK_CLOSE:
-    tiny_closing_ask(rt, "close", ask->seconds, ask->code);
-    tiny_ask_done(ask, true, "closing");
-    break;
+  case TINY_ASK_CLOSE: close_for(rt, ask); break;
   }
-}
-
-void tiny_reload(tiny *rt) {
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_RELOAD);
-  if (ask) tiny_inbox_post(rt->inbox, ask);
-}
-
-void tiny_close(tiny *rt, double delay, int code) {
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CLOSE);
-  if (!ask) return;
-  ask->seconds = delay;
-  ask->code = code;
-  tiny_inbox_post(rt->inbox, ask);
 }
 
 /* -- making ---------------------------------------------------------------- */
@@ -73,11 +74,14 @@ void tiny_close(tiny *rt, double delay, int code) {
 /* Closing was forced, on the control thread: the loop may be anywhere. */
 static void end_process(void *data, int code) {
   tiny *rt = data;
+  atomic_store(&rt->forced_code, code);
   tiny_log_finish(rt->log, LOG_FLUSH_MS);
   if (rt->exits) _exit(code);
+  if (rt->host.forced) rt->host.forced(rt->host.data, code);
 }
 
-static int copy_options(tiny *rt, const tiny_options *options) {
+static int copy_options(tiny *rt, const tiny_options *options, char *why, size_t why_size) {
+  rt->control_files = options->control;
   rt->signals = options->signals;
   rt->exits = options->exits;
   rt->interrupts = options->interrupts;
@@ -88,6 +92,7 @@ static int copy_options(tiny *rt, const tiny_options *options) {
   rt->script = options->script ? strdup(options->script) : NULL;
   rt->argv = calloc((size_t)options->argc + 1, sizeof *rt->argv);
   if (!rt->conf_path || !rt->argv) return -1;
+  if (tiny_host_init(&rt->host, options, why, why_size) != 0) return -1;
   for (; rt->argc < options->argc; rt->argc++) rt->argv[rt->argc] = strdup(options->argv[rt->argc]);
   return 0;
 }
@@ -133,7 +138,7 @@ static void open_handles(tiny *rt) {
 static void on_file_changed(void *data) {
   tiny *rt = data;
   tiny_info(rt->log, "a file has changed (svr.watch)");
-  tiny_reload(rt);
+  tiny_reload(rt, NULL, NULL);
 }
 
 /* The log's levels have changed: tell the states that run. Their Lua asks nobody before
@@ -156,7 +161,7 @@ static void on_threshold(void *data) {
   tiny_inbox_post(rt->inbox, ask);
 }
 
-static int open_parts(tiny *rt, char *why, size_t why_size) {
+static int open_parts(tiny *rt, const tiny_options *options, char *why, size_t why_size) {
   rt->log = tiny_log_open();
   tiny_state_init(&rt->state, rt->log);
   rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
@@ -174,6 +179,8 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   tiny_timers_handle(rt->timers, TINY_DUE_LIMIT, tiny_limit_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_TIMER, tiny_executor_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_WORKER, tiny_worker_on_due, NULL);
+  tiny_log_attach(rt->log, options->log, options->data, options->log_level);
+  if (!options->console) tiny_log_mute(rt->log);
   tiny_log_on_threshold(rt->log, on_threshold, rt);
   if (rt->crashes) tiny_crashed_open(rt);
   tiny_control_parts parts = {
@@ -195,18 +202,24 @@ static int open_parts(tiny *rt, char *why, size_t why_size) {
   return rt->feed ? 0 : -1;
 }
 
+static void destroy(tiny *rt);
+
 tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
-  tiny *rt = calloc(1, sizeof *rt);
-  snprintf(why, why_size, "not enough memory");
+  tiny *rt = options ? calloc(1, sizeof *rt) : NULL;
+  snprintf(why, why_size, options ? "not enough memory" : "no options");
   if (!rt) return NULL;
-  tiny_activation_read(&rt->activation);
+  if (options->exits) tiny_activation_read(&rt->activation);
   if (uv_loop_init(&rt->loop) != 0) {
     free(rt);
     return NULL;
   }
   open_handles(rt);
-  if (copy_options(rt, options) == 0 && open_parts(rt, why, why_size) == 0) return rt;
-  tiny_free(rt);
+  if (copy_options(rt, options, why, why_size) == 0 &&
+      open_parts(rt, options, why, why_size) == 0) {
+    tiny_roll_add(rt);
+    return rt;
+  }
+  destroy(rt);
   return NULL;
 }
 
@@ -223,13 +236,13 @@ static void between_turns(tiny *rt) {
   if (rt->workers) tiny_workers_turn(rt);
 }
 
-static void turn(tiny *rt) {
+/* A stage that set the next one need not wait for an event. */
+static void settle(tiny *rt) {
   void (*stage)(tiny *);
-  do { /* a stage that set the next one need not wait for an event */
+  do {
     stage = rt->stage;
     between_turns(rt);
   } while (rt->stage != stage && !rt->finished);
-  if (!rt->finished) uv_run(&rt->loop, UV_RUN_ONCE);
 }
 
 /* What is still open belongs to states that are gone or to helpers that do not come back. */
@@ -248,11 +261,16 @@ static void take_down(tiny *rt) {
   tiny_stage(rt, NULL, 0);
 }
 
-int tiny_run(tiny *rt) {
+static void begin(tiny *rt) {
   rt->change.wanted = true;
   if (rt->crashes) rt->crash_stack = tiny_crash_stack_open();
   tiny_hung_open(rt);
-  while (!rt->finished) turn(rt);
+}
+
+static void finish(tiny *rt) {
+  int forced = atomic_load(&rt->forced_code);
+  if (forced) rt->exit_code = forced;
+  tiny_change_abort(rt); /* who still waits for a reload is told */
   take_down(rt);
   tiny_hung_blind(rt);
   tiny_feed_close(rt->feed);
@@ -260,14 +278,42 @@ int tiny_run(tiny *rt) {
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
   tiny_log_flush(rt->log,
                  LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
-  tiny_control_close(rt->control, false);
+  tiny_control_close(rt->control, forced != 0);
   rt->control = NULL;
   tiny_hung_close(rt);
   tiny_crash_stack_close(rt->crash_stack);
   tiny_pidfile_unlock(rt->pidfile);
   rt->pidfile = NULL;
+  tiny_host_over(rt);
+}
+
+int tiny_run(tiny *rt) {
+  bool first;
+  int rc = tiny_host_enter(rt, true, &first);
+  if (rc != 0) return rc;
+  begin(rt);
+  for (settle(rt); !rt->finished; settle(rt)) uv_run(&rt->loop, UV_RUN_ONCE);
+  finish(rt);
   return rt->exit_code;
 }
+
+/* Settled on both sides: what came in may have ended a stage, and what then begins may want another turn. */
+int tiny_step(tiny *rt) {
+  bool first;
+  int rc = tiny_host_enter(rt, false, &first);
+  if (rc != 0) return rc;
+  if (first) begin(rt);
+  settle(rt);
+  if (!rt->finished) uv_run(&rt->loop, UV_RUN_NOWAIT);
+  if (!rt->finished) settle(rt);
+  if (rt->finished)
+    finish(rt);
+  else
+    tiny_host_leave(rt);
+  return !rt->finished;
+}
+
+const char *tiny_version(void) { return TINY_VERSION; }
 
 /* -- freeing --------------------------------------------------------------- */
 
@@ -289,8 +335,7 @@ static void name_open_handle(uv_handle_t *handle, void *data) {
   tiny_err(rt->log, "a %s handle was left open", uv_handle_type_name(handle->type));
 }
 
-void tiny_free(tiny *rt) {
-  if (!rt) return;
+static void destroy(tiny *rt) {
   tiny_feed_close(rt->feed);
   if (rt->control) tiny_control_close(rt->control, false);
   tiny_pidfile_unlock(rt->pidfile);
@@ -310,19 +355,35 @@ void tiny_free(tiny *rt) {
   free(rt->argv);
   free(rt->script);
   free(rt->conf_path);
+  tiny_host_fini(&rt->host);
   free(rt);
+}
+
+int tiny_free(tiny *rt) {
+  if (!rt) return 0;
+  int rc = tiny_roll_enter(rt);
+  if (rc != 0) return rc;
+  bool runs = rt->host.begun && !rt->host.over;
+  tiny_roll_leave();
+  if (runs) return -EBUSY;
+  tiny_roll_remove(rt);
+  destroy(rt);
+  return 0;
 }
 
 /* -- checking -------------------------------------------------------------- */
 
 int tiny_check(const tiny_options *options, char *why, size_t why_size) {
-  tiny *rt = calloc(1, sizeof *rt); /* only what a state under construction looks at */
+  snprintf(why, why_size, options ? "not enough memory" : "no options");
+  tiny *rt =
+      options ? calloc(1, sizeof *rt) : NULL; /* only what a state under construction looks at */
   if (!rt) return -1;
   tiny_state_init(&rt->state, NULL);
   rt->log = tiny_log_open();
-  tiny_generation *g = tiny_generation_open(rt, 1);
+  if (rt->log && !options->console) tiny_log_mute(rt->log);
+  bool ready = rt->log && tiny_host_init(&rt->host, options, why, why_size) == 0;
+  tiny_generation *g = ready ? tiny_generation_open(rt, 1) : NULL;
   int rc = -1;
-  snprintf(why, why_size, "not enough memory");
   if (g) {
     rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,
                               why, why_size);
@@ -331,6 +392,7 @@ int tiny_check(const tiny_options *options, char *why, size_t why_size) {
     tiny_generation_close(g);
   }
   if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
+  tiny_host_fini(&rt->host);
   tiny_state_fini(&rt->state);
   free(rt);
   return rc;

@@ -9,6 +9,7 @@
 #include "feed.h"
 #include "generation.h"
 #include "hang.h"
+#include "host.h"
 #include "inbox.h"
 #include "interrupt.h"
 #include "log.h"
@@ -51,7 +52,9 @@ struct tiny {
   char *conf_path, *script;
   int argc;
   char **argv;
+  bool control_files; /* pid file, control socket, conf.lua.run */
   bool signals, exits, interrupts, crashes, fresh;
+  tiny_host host;
   tiny_activation activation; /* sockets that came with the process */
 
   uv_loop_t loop;
@@ -98,6 +101,7 @@ struct tiny {
 
   unsigned jobs; /* helper threads at work */
   int exit_code;
+  _Atomic int forced_code; /* closing was forced with it; 0: it was not */
   bool finished;
 };
 
@@ -144,7 +148,8 @@ void tiny_crashed_open(tiny *runtime);
 void tiny_stage(tiny *runtime, void (*stage)(tiny *runtime), uint64_t ms);
 bool tiny_stage_late(const tiny *runtime);
 /* Start a driver's function as the step that the stage waits for. */
-void tiny_step(tiny *runtime, tiny_generation *generation, const char *name, const char *argument);
+void tiny_step_begin(tiny *runtime, tiny_generation *generation, const char *name,
+                     const char *argument);
 bool tiny_step_pending(const tiny *runtime);
 /* Give the pending step up: its task is cancelled and its outcome no longer looked at. */
 void tiny_step_drop(tiny *runtime);

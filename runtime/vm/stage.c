@@ -29,7 +29,7 @@ static void on_step_end(tiny_task *task) {
   if (task->failed) rt->failure = tiny_task_failure(task);
 }
 
-void tiny_step(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
+void tiny_step_begin(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
   rt->step_failed = false;
   rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
   if (rt->step)

@@ -46,7 +46,7 @@ static int run(const char *script) {
            "local tiny = require 'tiny' local S = tiny.Server:extend()\n%s\nreturn S", script);
   write_file("server.lua", text);
   snprintf(conf, sizeof conf, "%s/conf.lua", folder);
-  tiny_options options = {.conf = conf};
+  tiny_options options = {.conf = conf, .control = true};
   tiny *runtime = tiny_new(&options, why, sizeof why);
   ck_assert_msg(runtime != NULL, "%s", why);
   int code = tiny_run(runtime);
