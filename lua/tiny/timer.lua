@@ -251,8 +251,9 @@ end
 ---@param seconds number
 ---@param fn function
 function timer.after(seconds, fn)
-  check(type(seconds) == "number" and seconds >= 0, "tiny.after: the seconds must be a number from 0 on")
-  check(type(fn) == "function", "tiny.after: a function is expected")
+  if not (type(seconds) == "number" and seconds >= 0 and type(fn) == "function") then
+    error("tiny.after: seconds, a number from 0 on, and a function are expected", 2)
+  end
   local id, slot = core.after(seconds)
   if slot then slots[slot] = fn end
   return id

@@ -117,10 +117,13 @@ static uint64_t next_slot(tiny_wheel *wheel, unsigned *level, unsigned *slot) {
 
 /* Empty a slot of a higher level into the lower ones. */
 static void cascade(tiny_wheel *wheel, uint32_t head) {
-  while (!ring_empty(wheel, head)) {
-    uint32_t index = wheel->nodes[head].next;
-    unlink_node(wheel, index);
+  uint32_t index = wheel->nodes[head].next;
+  ring_init(wheel, head);
+  while (index != head) {
+    uint32_t next = wheel->nodes[index].next;
+    __builtin_prefetch(&wheel->nodes[wheel->nodes[next].next]);
     place(wheel, index);
+    index = next;
   }
 }
 

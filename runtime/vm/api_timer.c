@@ -123,7 +123,9 @@ static int l_add(lua_State *L) {
 
 /* after(seconds) -> id, slot: the same, from now on */
 static int l_after(lua_State *L) {
-  return add(L, tiny_generation_acting(L, "tiny.after"), tiny_timers_after(luaL_checknumber(L, 1)));
+  tiny_generation *g = generation_of(L);
+  if (g->life < TINY_ENTERED) tiny_generation_acting(L, "tiny.after");
+  return add(L, g, tiny_timers_after(luaL_checknumber(L, 1)));
 }
 
 /* remove(id) -> slot, or nothing when it was not pending */
