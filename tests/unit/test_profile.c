@@ -137,7 +137,7 @@ END_TEST
 
 int main(void) {
 #if defined(__SANITIZE_THREAD__)
-  return EXIT_SUCCESS; /* signals do not reach Lua there */
+  return 77; /* skipped: signals do not reach Lua there */
 #endif
   Suite *suite = suite_create("profile");
   TCase *c = tcase_create("profile");
