@@ -217,7 +217,7 @@ static json_t *client_answer(int fd) {
 static int client_ask(const char *request) {
   int fd = client_connect();
   client_send(fd, request, strlen(request));
-  client_send(fd, "\n", 1);
+  send(fd, "\n", 1, MSG_NOSIGNAL); /* one that is too long may have been refused by now */
   return fd;
 }
 

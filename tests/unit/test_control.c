@@ -267,11 +267,8 @@ END_TEST
 START_TEST(only_one_runtime_has_the_signals) {
   char why[128];
   fake_start();
-  tiny_control_parts parts = {.state = &fake.state,
-                              .log = fake.log,
-                              .inbox = fake.inbox,
-                              .signals = true,
-                              .end = fake_end};
+  tiny_control_parts parts = {
+      .state = &fake.state, .log = fake.log, .inbox = fake.inbox, .signals = true, .end = fake_end};
   ck_assert_ptr_null(tiny_control_open(&parts, why, sizeof why));
   ck_assert_ptr_nonnull(strstr(why, "busy"));
   parts.signals = false;
