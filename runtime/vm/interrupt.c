@@ -24,11 +24,11 @@
 #include <unistd.h>
 
 #define MS       ((uint64_t)1000000)
-#define AGAIN_NS (5 * MS) /* how soon the handler comes back while it waits for Lua */
+#define AGAIN_NS (2 * MS) /* how soon the handler comes back while it waits for Lua */
 
 enum {
   TEXT_SIZE = 8192,
-  PATIENCE = 5,  /* ticks without an answer from Lua: it must be in C */
+  PATIENCE = 12,  /* ticks without an answer from Lua: it must be in C */
   LOOK_MS = 200, /* the longest wait for an answer */
   GUESS_MS = 50,
   HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
