@@ -173,6 +173,13 @@ describe("a timer of the script's own", function()
     assert.is_true(timer.add("own", own))
   end)
 
+  it("may have fields of any name", function()
+    local fn, times = noting()
+    timer.add("own", {fn = error, rule = 5, max_run_count = 1, run = function() fn() return true end})
+    clock:advance(3)
+    assert.same({1, 2, 3}, times)
+  end)
+
   it("may change its interval", function()
     local fn, times = noting()
     timer.add("own", {interval = 1, run = function(self)
