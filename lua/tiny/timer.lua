@@ -127,21 +127,22 @@ local wall = {}
 
 function wall.kind(row) return "calendar " .. row.timer.kind end
 
+-- The clock was put back: what was run before is not run again, unless it had been quite wrong.
+local function put_back(row, now)
+  if row.point and row.point - now > BACK then row.point = nil end
+  row.due = row.timer.rule:next(math.max(row.point or now, now))
+end
+
 -- row.point is the last point that was run, row.seen what the clock showed when looked at last.
 function wall.begin(row, kept)
   row.point, row.seen = starting and kept or nil, core.wall()
   row.due = row.timer.rule:next(row.point or row.seen)
+  if row.point and row.point > row.seen then put_back(row, row.seen) end
   wall.go_on(row)
 end
 
 function wall.go_on(row)
   arm(row, core.now() + (1 - core.wall() % 1) * 1e9)
-end
-
--- The clock was put back: what was run before is not run again, unless it had been quite wrong.
-local function put_back(row, now)
-  if row.point and row.point - now > BACK then row.point = nil end
-  row.due = row.timer.rule:next(math.max(row.point or now, now))
 end
 
 function wall.missed(row)

@@ -2,6 +2,7 @@
  * worker.c -- the threads of thread timers. A thread knows nothing of when it is time: the loop's
  * timer asks for each call (lua/tiny/timer.lua). What runs in it is lua/tiny/worker.lua. */
 #include "worker.h"
+#include "api_log.h"
 #include "carry.h"
 #include "runtime.h"
 
@@ -93,6 +94,7 @@ static void execute(tiny_worker *w) {
   w->result.bytes = NULL;
   if (!w->vm) open_vm(w);
   if (!w->vm) return;
+  tiny_log_refresh(w->vm->L);
   if (lua_cpcall(w->vm->L, run_protected, w) != 0) lua_pop(w->vm->L, 1);
 }
 
