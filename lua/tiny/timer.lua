@@ -18,6 +18,12 @@ local added = {} -- keys that this generation has had: they do not begin where t
 
 -- -- kinds of timers ---------------------------------------------------------
 
+local Made = {} -- metatable of the timers made here: what a script's own timer has for fields is its business
+
+local function is_made(what)
+  return getmetatable(what) == Made
+end
+
 local function check(ok, message, level)
   if not ok then error(message, level or 3) end
 end
@@ -36,13 +42,14 @@ end
 function timer.PeriodTimer(fn, interval, max_run_count)
   check_common("PeriodTimer", fn, max_run_count)
   check(type(interval) == "number" and interval > 0, "PeriodTimer: the interval must be above 0 seconds")
-  return { fn = fn, interval = interval, max_run_count = max_run_count }
+  return setmetatable({ fn = fn, interval = interval, max_run_count = max_run_count }, Made)
 end
 
 local function calendar_timer(name, fn, line, tz, max_run_count)
   local rule, why = calendar.parse(line, tz)
   if not rule then error(name .. ": " .. why, 2) end -- the maker's own frame is gone: it calls us last
-  return { fn = fn, rule = rule, kind = line .. " " .. (tz or ""), max_run_count = max_run_count }
+  local kind = line .. " " .. (tz or "")
+  return setmetatable({ fn = fn, rule = rule, kind = kind, max_run_count = max_run_count }, Made)
 end
 
 --- Calls fn(missed, due) at each full local minute "M", hour "H" or day "D". `due` is the time it was
@@ -86,7 +93,7 @@ end
 local period = {}
 
 function period.kind(row)
-  return (row.timer.fn and "period " or "own ") .. interval_of(row.timer)
+  return (is_made(row.timer) and "period " or "own ") .. interval_of(row.timer)
 end
 
 -- row.point is the last point that is over. The first one is one at which others wake up, too.
@@ -120,21 +127,22 @@ local wall = {}
 
 function wall.kind(row) return "calendar " .. row.timer.kind end
 
+-- The clock was put back: what was run before is not run again, unless it had been quite wrong.
+local function put_back(row, now)
+  if row.point and row.point - now > BACK then row.point = nil end
+  row.due = row.timer.rule:next(math.max(row.point or now, now))
+end
+
 -- row.point is the last point that was run, row.seen what the clock showed when looked at last.
 function wall.begin(row, kept)
   row.point, row.seen = starting and kept or nil, core.wall()
   row.due = row.timer.rule:next(row.point or row.seen)
+  if row.point and row.point > row.seen then put_back(row, row.seen) end
   wall.go_on(row)
 end
 
 function wall.go_on(row)
   arm(row, core.now() + (1 - core.wall() % 1) * 1e9)
-end
-
--- The clock was put back: what was run before is not run again, unless it had been quite wrong.
-local function put_back(row, now)
-  if row.point and row.point - now > BACK then row.point = nil end
-  row.due = row.timer.rule:next(math.max(row.point or now, now))
 end
 
 function wall.missed(row)
@@ -169,7 +177,7 @@ end
 
 local function call(row, missed)
   local what = row.timer
-  if not what.fn then return what:run(core.wall(), missed) end
+  if not is_made(what) then return what:run(core.wall(), missed) end
   what.fn(missed, what.rule and row.point)
   return true
 end
@@ -201,9 +209,9 @@ timer.execute = execute
 
 local function check_timer(key, what, conf)
   check(key ~= nil and key == key, "add_timer: a key is expected", 4)
-  check(type(what) == "table" and (what.fn or what.run),
+  check(is_made(what) or type(what) == "table" and what.run,
     "add_timer: a timer is expected: tiny.PeriodTimer and its like, or a table with run(self, now)", 4)
-  local named = type(what.fn) == "string"
+  local named = is_made(what) and type(what.fn) == "string"
   check(named == (conf and true or false), 'add_timer: a function is named, as "module.function", for '
     .. "{thread = true}, and only for it", 4)
   check(not conf or type(key) == "string", "add_timer: the key of a thread timer is a string", 4)
@@ -223,8 +231,8 @@ function timer.add(key, what, conf)
   core.acting("add_timer")
   check_timer(key, what, conf)
   if rows[key] then return false end
-  local way = what.rule and wall or period
-  local row = { key = key, timer = what, way = way, left = what.max_run_count or math.huge }
+  local way = is_made(what) and what.rule and wall or period
+  local row = { key = key, timer = what, way = way, left = is_made(what) and what.max_run_count or math.huge }
   if conf then row.worker = open_worker(key, what, conf) end
   rows[key] = row
   way.begin(row, type(key) == "string" and not added[key] and core.kept(key, way.kind(row)) or nil)

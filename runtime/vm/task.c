@@ -160,13 +160,16 @@ static void pass_results(tiny_task *from, lua_State *to) {
 
 static int result_count(const tiny_task *task) { return task->failed ? 1 : lua_gettop(task->co); }
 
+/* lua_checkstack() would raise where nobody is to catch it when memory is short; a few there always are. */
+static bool has_room(lua_State *co, int count) { return count <= 10 || lua_checkstack(co, count); }
+
 static void wake_joiners(tiny_task *task) {
   while (task->joiners) {
     tiny_task *joiner = task->joiners;
     int count = result_count(task);
     task->joiners = joiner->later;
     joiner->leave = NULL;
-    if (!lua_checkstack(joiner->co, count + 2) || !lua_checkstack(task->co, count)) {
+    if (!has_room(joiner->co, count + 2) || !has_room(task->co, count)) {
       tiny_task_cancel(joiner); /* no memory even for a pointer */
       continue;
     }
@@ -493,7 +496,11 @@ static int l_go(lua_State *L) {
   task->box = box;
   note_origin(L, task);
   lua_insert(L, 1); /* box fn ... */
-  if (!lua_checkstack(task->co, count)) return luaL_error(L, "too many arguments");
+  if (!has_room(task->co, count)) {
+    task->cancelled = true; /* it ends without having begun */
+    tiny_task_ready(task, 0);
+    return luaL_error(L, "too many arguments");
+  }
   lua_xmove(L, task->co, count);
   tiny_task_ready(task, count - 1);
   return 1;

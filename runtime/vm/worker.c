@@ -2,6 +2,7 @@
  * worker.c -- the threads of thread timers. A thread knows nothing of when it is time: the loop's
  * timer asks for each call (lua/tiny/timer.lua). What runs in it is lua/tiny/worker.lua. */
 #include "worker.h"
+#include "api_log.h"
 #include "carry.h"
 #include "runtime.h"
 
@@ -26,13 +27,14 @@ struct tiny_worker {
   bool back;              /* the call under way has come back */
   bool ended;
   bool lost; /* nobody waits for it any more */
-  double missed;
+  double next_missed;
   tiny_due late; /* when the call has taken suspiciously long */
 
   pthread_mutex_t
-      lock; /* guards the two below; what follows is the thread's between call and news */
+      lock; /* guards the three below; what follows is the thread's between call and news */
   pthread_cond_t wake;
   bool called, quit;
+  double missed;
   tiny_generation *vm;
   tiny_parcel setup;  /* what to call and with what, until the first call */
   tiny_parcel result; /* bytes are NULL when out of memory */
@@ -81,12 +83,18 @@ static int run_protected(lua_State *L) {
   return 0;
 }
 
-static void execute(tiny_worker *w) {
-  w->result.bytes = NULL;
-  if (!w->vm) w->vm = tiny_generation_open(w->runtime, 0);
+static void open_vm(tiny_worker *w) {
+  w->vm = tiny_generation_open(w->runtime, 0);
   if (!w->vm) return;
   w->vm->of_thread = true;
   luaJIT_setmode(w->vm->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+}
+
+static void execute(tiny_worker *w) {
+  w->result.bytes = NULL;
+  if (!w->vm) open_vm(w);
+  if (!w->vm) return;
+  tiny_log_refresh(w->vm->L);
   if (lua_cpcall(w->vm->L, run_protected, w) != 0) lua_pop(w->vm->L, 1);
 }
 
@@ -222,6 +230,7 @@ static void begin(tiny_worker *w) {
                               (uintptr_t)w);
   pthread_mutex_lock(&w->lock);
   w->called = true;
+  w->missed = w->next_missed;
   pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->lock);
 }
@@ -229,7 +238,7 @@ static void begin(tiny_worker *w) {
 void tiny_worker_call(tiny_generation *g, unsigned id, double missed) {
   tiny_worker *w = find(g, id);
   if (!w) return;
-  w->missed = missed;
+  w->next_missed = missed;
   w->wanted = true;
   if (!w->busy && !is_held_up(w)) begin(w);
 }
