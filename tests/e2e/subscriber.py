@@ -2,6 +2,7 @@
 """subscriber -- a subscriber of monitor feeds that needs no Tiny, and servers that have a feed."""
 import json
 import re
+import socket
 import time
 
 import zmq
@@ -9,6 +10,12 @@ import zmq
 from tiny_server import WAIT, ServerCase
 
 ANY = "tcp://127.0.0.1:*"  # the kernel chooses
+
+
+def free_endpoint():
+    """One that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 class Subscriber:

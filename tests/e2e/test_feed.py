@@ -9,19 +9,13 @@ import unittest
 
 import zmq
 
-from subscriber import ANY, FeedCase
+from subscriber import ANY, FeedCase, free_endpoint
 from tiny_server import wait_for
 
 INFO = {"name", "pid", "host", "state", "role", "token", "generation", "generations_alive", "start_time",
         "uptime", "last_error", "last_error_time", "last_trace", "last_reload_time", "last_reload_result",
         "last_summary", "last_summary_time", "loop_lag_ms", "lua_heap_bytes", "rss_bytes", "cpu_seconds",
         "timers", "tasks", "connections", "log_lines", "log_dropped", "hung_for", "hung_stack", "app"}
-
-def free_endpoint():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-
-
 ERRS = 'function S:on_start() self:add_timer("t", tiny.PeriodTimer(function() error("boom") end, 0.02)) end'
 
 
