@@ -70,7 +70,7 @@ restart() {
 }
 
 run_tests() {
-  [ -x "$here/tests/run" ] || exec "$tiny" spec "$@"
+  [ -x "$here/tests/run" ] || exec "$tiny" spec -c "$conf" "$@"
   exec "$here/tests/run" "$here/build/release" "$@"
 }
 

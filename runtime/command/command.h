@@ -44,7 +44,7 @@ int tiny_arguments_wrong(const tiny_arguments *arguments, const char *format, ..
 
 /* One file each. */
 extern const tiny_command tiny_command_run, tiny_command_check, tiny_command_reload,
-    tiny_command_close, tiny_command_stack, tiny_command_profile, tiny_command_status, tiny_command_eval, tiny_command_loglevel,
-    tiny_command_top;
+    tiny_command_close, tiny_command_stack, tiny_command_profile, tiny_command_status,
+    tiny_command_eval, tiny_command_loglevel, tiny_command_top, tiny_command_new, tiny_command_spec;
 
 #endif

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 static const tiny_command *const commands[] = {
-    &tiny_command_run,    &tiny_command_check, &tiny_command_reload,   &tiny_command_close,
-    &tiny_command_status, &tiny_command_stack, &tiny_command_profile, &tiny_command_eval,  &tiny_command_loglevel, &tiny_command_top,
+    &tiny_command_run,      &tiny_command_check, &tiny_command_reload,  &tiny_command_close,
+    &tiny_command_status,   &tiny_command_stack, &tiny_command_profile, &tiny_command_eval,
+    &tiny_command_loglevel, &tiny_command_top,   &tiny_command_new,     &tiny_command_spec,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -5,6 +5,7 @@
 #include "timers.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -32,10 +33,22 @@ struct tiny_timers {
   handler handlers[TINY_DUE_KINDS];
 };
 
-uint64_t tiny_timers_now(void) {
+static _Atomic uint64_t frozen_ns; /* 0: time passes */
+
+static uint64_t real_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t tiny_timers_now(void) {
+  uint64_t frozen = atomic_load_explicit(&frozen_ns, memory_order_relaxed);
+  return frozen ? frozen : real_now();
+}
+
+int64_t tiny_timers_skew(void) {
+  uint64_t frozen = atomic_load(&frozen_ns);
+  return frozen ? (int64_t)(frozen - real_now()) : 0;
 }
 
 uint64_t tiny_timers_after(double seconds) {
@@ -65,9 +78,16 @@ static void arm(tiny_timers *timers, uint64_t due_ns) {
   timerfd_settime(timers->fd, 0, &when, NULL); /* takes back an unread expiration, too */
 }
 
-static void arm_next(tiny_timers *timers) {
+static void arm_next(tiny_timers *timers) { arm(timers, tiny_timers_next(timers)); }
+
+void tiny_timers_freeze(tiny_timers *timers, uint64_t now_ns) {
+  atomic_store(&frozen_ns, now_ns);
+  arm_next(timers);
+}
+
+uint64_t tiny_timers_next(tiny_timers *timers) {
   uint64_t tick = tiny_wheel_next(&timers->wheel);
-  arm(timers, tick == TINY_WHEEL_NEVER ? NEVER : tick * timers->span);
+  return tick == TINY_WHEEL_NEVER ? NEVER : tick * timers->span;
 }
 
 /* Nodes keep the loop alive, the handle alone does not. */

@@ -52,6 +52,16 @@ void tiny_timers_forget(tiny_timers *timers, tiny_due_kind kind, uint64_t word);
 /* CLOCK_MONOTONIC now, in nanoseconds. Any thread. */
 uint64_t tiny_timers_now(void);
 
+/* For specs: let it be this time for tiny_timers_now(), in the whole process, until the next call; 0: the
+ * real time again. What that makes due fires in the next turns. */
+void tiny_timers_freeze(tiny_timers *timers, uint64_t now_ns);
+
+/* How far that time is from the real one, in ns. Any thread. */
+int64_t tiny_timers_skew(void);
+
+/* When the next pending one is due, or earlier; UINT64_MAX: there is none. */
+uint64_t tiny_timers_next(tiny_timers *timers);
+
 /* So many seconds from now, for ever where they are too many. Not for NaN. Any thread. */
 uint64_t tiny_timers_after(double seconds);
 

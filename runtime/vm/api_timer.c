@@ -156,7 +156,24 @@ static int l_now(lua_State *L) {
 static int l_wall(lua_State *L) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
-  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+  lua_Number skew = (lua_Number)tiny_timers_skew() / 1e9;
+  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9 + skew);
+  return 1;
+}
+
+/* freeze(ns): for specs, let it be that time; nil: the real one */
+static int l_freeze(lua_State *L) {
+  tiny_timers_freeze(timers_of(generation_of(L)), (uint64_t)luaL_optnumber(L, 1, 0));
+  return 0;
+}
+
+/* due() -> nanoseconds: when the next timer, wait or limit is due, or earlier; nil: nothing is */
+static int l_due(lua_State *L) {
+  uint64_t due = tiny_timers_next(timers_of(generation_of(L)));
+  if (due != UINT64_MAX)
+    lua_pushnumber(L, (lua_Number)due);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
@@ -195,10 +212,10 @@ static int l_kept(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"acting", l_acting}, {"next", l_next},   {"add", l_add},   {"after", l_after},
-    {"remove", l_remove}, {"start", l_start}, {"stop", l_stop}, {"now", l_now},
-    {"wall", l_wall},     {"round", l_round}, {"keep", l_keep}, {"forget", l_forget},
-    {"kept", l_kept},     {NULL, NULL}};
+    {"acting", l_acting}, {"next", l_next},   {"add", l_add},       {"after", l_after},
+    {"remove", l_remove}, {"start", l_start}, {"stop", l_stop},     {"now", l_now},
+    {"wall", l_wall},     {"round", l_round}, {"keep", l_keep},     {"forget", l_forget},
+    {"kept", l_kept},     {"due", l_due},     {"freeze", l_freeze}, {NULL, NULL}};
 
 int luaopen_tiny_timer(lua_State *L) {
   lua_newtable(L);

@@ -575,10 +575,23 @@ static int l_failure(lua_State *L) {
   return 2;
 }
 
+/* ready() -> how many tasks are about to run */
+static int l_ready(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)tiny_generation_of(L)->scheduler->ready);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"sleep", l_sleep},     {"go", l_go},         {"join", l_join},
-    {"cancel", l_cancel},   {"done", l_done},     {"cancel_self", l_cancel_self},
-    {"failure", l_failure}, {"origin", l_origin}, {NULL, NULL},
+    {"ready", l_ready},
+    {"sleep", l_sleep},
+    {"go", l_go},
+    {"join", l_join},
+    {"cancel", l_cancel},
+    {"done", l_done},
+    {"cancel_self", l_cancel_self},
+    {"failure", l_failure},
+    {"origin", l_origin},
+    {NULL, NULL},
 };
 
 int luaopen_tiny_task(lua_State *L) {
