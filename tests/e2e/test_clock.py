@@ -89,9 +89,18 @@ class FastClock(ServerCase):
         home = "UTC" if by_name else zone
         local = begin.astimezone(ZoneInfo(home))
         env = environment(TZ=home, FAKETIME=f"@{local:%Y-%m-%d %H:%M:%S} x900")
-        server = self.launch(self.project(script(lines, zone if by_name else None), PATIENT), env=env)
+        server = self.started(script(lines, zone if by_name else None), env)
         server.plan = (lines, ZoneInfo(zone), begin, begin + timedelta(hours=hours))
         return server
+
+    def started(self, body, env):
+        """The 5 s that conf.lua has for loading are 5 ms here: on a busy machine not every start succeeds."""
+        for _ in range(50):
+            server = self.launch(self.project(body, PATIENT), env=env)
+            wait_for(lambda: server.lines("started: ") or not server.alive(), "a start or its failure")
+            if server.alive():
+                return server
+        self.fail(server.output())
 
     def check(self, server):
         lines, zone, begin, end = server.plan
