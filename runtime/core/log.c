@@ -63,11 +63,12 @@ static tiny_record *claim(tiny_log *log, size_t extra, tiny_rank rank) {
   return record;
 }
 
-static void commit(tiny_log *log, tiny_record *record, size_t extra) {
+static void commit(tiny_log *log, tiny_record *record, size_t extra, tiny_level level) {
   tiny_ring_commit(record, extra);
   uint32_t sleep = atomic_load(&log->sleep);
   if (sleep == TINY_LOG_AWAKE) return;
-  if (sleep == TINY_LOG_ASLEEP || tiny_ring_crowded(atomic_load(&log->ring))) tiny_log_wake(log);
+  bool urgent = sleep == TINY_LOG_ASLEEP || level == TINY_ERROR;
+  if (urgent || tiny_ring_crowded(atomic_load(&log->ring))) tiny_log_wake(log);
 }
 
 uint64_t tiny_log_lost(const tiny_log *log) {
@@ -78,72 +79,76 @@ uint64_t tiny_log_lost(const tiny_log *log) {
   return sum;
 }
 
-static tiny_span last_part(const char *file) {
-  if (!file) return (tiny_span){"", 0};
-  const char *slash = *file == '[' ? NULL : strrchr(file, '/'); /* [string "a/b"] */
-  const char *name = slash ? slash + 1 : file;
-  return (tiny_span){name, strnlen(name, NAME_MOST)};
+/* What lies behind a record's head, in this order. */
+typedef enum part { TEXT, MARK, FILE_NAME, FUNC, THREAD, FIELDS, PARTS } part;
+
+static tiny_span span(const char *text, size_t most) {
+  return text ? (tiny_span){text, strnlen(text, most)} : (tiny_span){"", 0};
 }
 
-static char *append(char *at, tiny_span span) {
-  if (span.size) memcpy(at, span.text, span.size);
-  return at + span.size;
+static void cut_text(tiny_span parts[PARTS], char *mark, size_t size) {
+  size_t whole = parts[TEXT].size;
+  parts[TEXT].size = tiny_text_cut(parts[TEXT].text, TEXT_MOST);
+  snprintf(mark, size, "... [%zu bytes cut]", whole - parts[TEXT].size);
+  parts[MARK] = span(mark, size);
 }
 
-static void put(tiny_log *log, const tiny_line *line) {
-  char cut[48] = "";
-  tiny_span text = line->text;
-  size_t mark = 0;
-  if (text.size > TEXT_MOST) {
-    text.size = tiny_text_cut(text.text, TEXT_MOST);
-    mark = (size_t)snprintf(cut, sizeof cut, "... [%zu bytes cut]", line->text.size - text.size);
+/* Not inlined: for sizes that it can guess at the compiler makes a rep movs, slow to begin. */
+__attribute__((noinline)) static void copy(char *at, const char *text, size_t size) {
+  memcpy(at, text, size);
+}
+
+static uint64_t time_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void fill(tiny_log *log, tiny_record *record, const tiny_span parts[PARTS]) {
+  char *at = record->bytes;
+  record->kind = TINY_RECORD_LINE;
+  record->text_size = (uint32_t)(parts[TEXT].size + parts[MARK].size);
+  record->file_size = (uint8_t)parts[FILE_NAME].size;
+  record->func_size = (uint8_t)parts[FUNC].size;
+  record->thread_size = (uint8_t)parts[THREAD].size;
+  record->fields_size = (uint16_t)parts[FIELDS].size;
+  record->lost = (uint32_t)tiny_log_lost(log);
+  record->word = time_now();
+  for (part i = TEXT; i < PARTS; at += parts[i++].size) {
+    if (parts[i].size) copy(at, parts[i].text, parts[i].size);
   }
-  size_t extra =
-      text.size + mark + line->file.size + line->func.size + line->thread.size + line->fields.size;
-  tiny_rank rank = line->level == TINY_ERROR ? TINY_RANK_ERROR : TINY_RANK_PLAIN;
-  tiny_record *record = claim(log, extra, rank);
+}
+
+static void put(tiny_log *log, tiny_level level, int number, const tiny_span parts[PARTS]) {
+  size_t extra = 0;
+  for (part i = TEXT; i < PARTS; i++) extra += parts[i].size;
+  tiny_record *record = claim(log, extra, level == TINY_ERROR ? TINY_RANK_ERROR : TINY_RANK_PLAIN);
   if (!record) {
-    atomic_fetch_add_explicit(&log->lost[line->level], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->lost[level], 1, memory_order_relaxed);
     return;
   }
-  record->kind = TINY_RECORD_LINE;
-  record->level = (uint8_t)line->level;
-  record->text_size = (uint32_t)(text.size + mark);
-  record->file_size = (uint8_t)line->file.size;
-  record->func_size = (uint8_t)line->func.size;
-  record->thread_size = (uint8_t)line->thread.size;
-  record->fields_size = (uint16_t)line->fields.size;
-  record->line = line->number;
-  record->lost = (uint32_t)tiny_log_lost(log);
-  record->word = line->time_ns;
-  char *at = append(record->bytes, text);
-  at = append(at, (tiny_span){cut, mark});
-  at = append(at, line->file);
-  at = append(at, line->func);
-  at = append(at, line->thread);
-  append(at, line->fields);
-  commit(log, record, extra);
+  record->level = (uint8_t)level;
+  record->line = (uint32_t)number;
+  fill(log, record, parts);
+  commit(log, record, extra, level);
 }
 
 void tiny_log_put(tiny_log *log, tiny_level level, const tiny_where *where, const char *text,
                   size_t size, const char *fields) {
-  char thread[16];
-  struct timespec now;
+  static const char too_long[] = "{\"fields\":\"too long\"}";
+  char thread[16], mark[48];
+  tiny_span parts[PARTS];
   if (level < tiny_log_threshold(log)) return;
-  tiny_line line = {.level = level, .text = {text, size}};
-  if (where) {
-    line.file = last_part(where->file);
-    line.number = (uint32_t)where->line;
-    if (where->func) line.func = (tiny_span){where->func, strnlen(where->func, NAME_MOST)};
-  }
-  if (wants(log) & TINY_WANTS_THREAD && pthread_getname_np(pthread_self(), thread, 16) == 0) {
-    line.thread = (tiny_span){thread, strlen(thread)};
-  }
-  if (fields) line.fields = (tiny_span){fields, strlen(fields)};
-  if (line.fields.size > FIELDS_MOST) line.fields = (tiny_span){"{\"fields\":\"too long\"}", 21};
-  clock_gettime(CLOCK_REALTIME, &now);
-  line.time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-  put(log, &line);
+  bool named = wants(log) & TINY_WANTS_THREAD && !pthread_getname_np(pthread_self(), thread, 16);
+  parts[TEXT] = (tiny_span){text, size};
+  parts[MARK] = span(NULL, 0);
+  parts[FILE_NAME] = span(where ? where->file : NULL, NAME_MOST);
+  parts[FUNC] = span(where ? where->func : NULL, NAME_MOST);
+  parts[THREAD] = span(named ? thread : NULL, sizeof thread);
+  parts[FIELDS] = span(fields, FIELDS_MOST + 1);
+  if (parts[FIELDS].size > FIELDS_MOST) parts[FIELDS] = span(too_long, sizeof too_long);
+  if (size > TEXT_MOST) cut_text(parts, mark, sizeof mark);
+  put(log, level, where ? where->line : 0, parts);
 }
 
 void tiny_log_printf(tiny_log *log, tiny_level level, const tiny_where *where, const char *format,

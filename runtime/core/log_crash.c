@@ -81,7 +81,8 @@ static void write_ring(tiny_log *log) {
     uint32_t ahead = ring == log->reading ? log->ahead : 0;
     tiny_record *record;
     while ((record = tiny_ring_peek(ring, &ahead))) {
-      tiny_line line = tiny_log_line(record);
+      tiny_line line;
+      tiny_log_line(record, &line);
       if (record->kind == TINY_RECORD_LINE) write_line(log, &line);
       tiny_ring_pass(ring, record, &ahead);
     }

@@ -48,24 +48,41 @@ void tiny_repeat_free(tiny_repeat *repeat) { free(repeat); }
 
 /* ---- hashing ---- */
 
+/* Neither factor may ever be guessed, or made zero. */
 static uint64_t mix(uint64_t a, uint64_t b) {
-  __extension__ unsigned __int128 product = (unsigned __int128)(a ^ b) * 0x9e3779b97f4a7c15u;
+  __extension__ unsigned __int128 product = (unsigned __int128)a * b;
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t mix_span(uint64_t hash, uint64_t seed, tiny_span span) {
+static uint64_t word_at(const char *text) {
   uint64_t word;
-  for (; span.size >= 8; span.text += 8, span.size -= 8) {
-    memcpy(&word, span.text, 8);
-    hash = mix(hash + seed, word);
+  memcpy(&word, text, 8);
+  return word;
+}
+
+/* Short of 16 bytes: in two words that overlap or are zero in parts. */
+static uint64_t mix_rest(uint64_t hash, uint64_t seed, const char *text, size_t size) {
+  uint64_t a = size, b = 0;
+  if (size >= 8) {
+    a ^= word_at(text);
+    b = word_at(text + size - 8);
+  } else {
+    for (size_t i = 0; i < size; i++) b = b << 8 | (unsigned char)text[i];
   }
-  word = span.size;
-  for (size_t i = 0; i < span.size; i++) word = word << 8 | (unsigned char)span.text[i];
-  return mix(hash + seed, word);
+  return mix(hash ^ a, seed ^ b);
+}
+
+static uint64_t mix_span(uint64_t hash, uint64_t seed, tiny_span span) {
+  const char *text = span.text;
+  size_t left = span.size;
+  for (; left >= 16; text += 16, left -= 16) {
+    hash = mix(hash ^ word_at(text), seed ^ word_at(text + 8));
+  }
+  return mix_rest(hash ^ span.size << 8, seed, text, left);
 }
 
 static uint64_t hash_of(const tiny_repeat *r, const tiny_line *line) {
-  uint64_t hash = mix_span(mix(r->seed[0], line->level), r->seed[1], line->text);
+  uint64_t hash = mix_span(mix(r->seed[0], r->seed[1] + line->level), r->seed[1], line->text);
   return line->fields.size ? mix_span(hash, r->seed[1], line->fields) : hash;
 }
 
@@ -75,13 +92,20 @@ static bool is_over(const slot *s, uint64_t time) {
   return time - s->since >= SECOND; /* also when the clock was set back */
 }
 
-/* The line's own slot, else one that is of no use any more, else NULL. */
+/* Whether 'a' can be spared rather than 'b': what is over first, then what was seen least. */
+static bool is_spared(const slot *a, const slot *b, uint64_t time) {
+  if (a->held || !b) return !a->held;
+  if (is_over(a, time) != is_over(b, time)) return is_over(a, time);
+  return a->count < b->count;
+}
+
+/* The line's own slot, else one that can be spared; NULL when all hold lines back. */
 static slot *find(tiny_repeat *r, uint64_t hash, uint64_t time) {
   slot *spare = NULL;
   for (unsigned i = 0; i < TRIES; i++) {
     slot *s = &r->slots[(hash + i) & (SLOTS - 1)];
     if (s->hash == hash) return s;
-    if (!spare && !s->held && is_over(s, time)) spare = s;
+    if (is_spared(s, spare, time)) spare = s;
   }
   if (spare) *spare = (slot){.hash = hash, .since = time};
   return spare;
@@ -107,7 +131,7 @@ static void hold(tiny_repeat *r, slot *s, const tiny_line *line) {
 
 bool tiny_repeat_pass(tiny_repeat *r, uint32_t limit, const tiny_line *line) {
   slot *s = find(r, hash_of(r, line), line->time_ns);
-  if (!s) return true; /* too many different ones in this second to tell */
+  if (!s) return true;
   if (!s->held && is_over(s, line->time_ns)) {
     s->since = line->time_ns;
     s->count = 0;

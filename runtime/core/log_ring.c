@@ -85,7 +85,7 @@ size_t tiny_ring_used(const tiny_ring *ring) {
 }
 
 bool tiny_ring_crowded(const tiny_ring *ring) {
-  return used_of(atomic_load(&ring->state)) > ring->units / 2;
+  return used_of(atomic_load(&ring->state)) > ring->units / 4;
 }
 
 bool tiny_ring_finished(const tiny_ring *ring) {

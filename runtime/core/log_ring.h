@@ -61,7 +61,7 @@ void tiny_ring_commit(tiny_record *record, size_t extra);
 /* No claim succeeds from now on. Any thread. */
 void tiny_ring_close(tiny_ring *ring);
 
-/* Bytes claimed and not yet given back, and whether that is more than half. Any thread. */
+/* Bytes claimed and not yet given back, and whether that is more than a quarter. Any thread. */
 size_t tiny_ring_used(const tiny_ring *ring);
 bool tiny_ring_crowded(const tiny_ring *ring);
 

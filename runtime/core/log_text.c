@@ -117,12 +117,15 @@ size_t tiny_text_cut(const char *text, size_t size) {
   return size - n < 4 ? n : size;
 }
 
+/* Digits go where they belong at once: copying what was just written byte by byte stalls. */
 char *tiny_text_number(char *at, char *end, unsigned long long number, int digits) {
-  char text[20];
-  int n = 0;
-  do {
-    text[sizeof text - (size_t)++n] = (char)('0' + number % 10);
+  int count = 1;
+  for (unsigned long long rest = number / 10; rest > 0; rest /= 10) count++;
+  if (count < digits) count = digits;
+  if (end - at < count) return at;
+  for (int i = count - 1; i >= 0; i--) {
+    at[i] = (char)('0' + number % 10);
     number /= 10;
-  } while (number > 0 || (n < digits && n < (int)sizeof text));
-  return tiny_text_raw(at, end, text + sizeof text - n, (size_t)n);
+  }
+  return at + count;
 }

@@ -20,7 +20,7 @@ char *tiny_text_json(char *at, char *end, const char *text, size_t size);
 /* JSON text, made one line of UTF-8 where it is not. */
 char *tiny_text_mended(char *at, char *end, const char *json, size_t size);
 
-/* A number in decimal with at least 'digits' digits. */
+/* A number in decimal with at least 'digits' digits; whole or not at all. */
 char *tiny_text_number(char *at, char *end, unsigned long long number, int digits);
 
 /* How many bytes 'size' bytes take at most, by any of the above. */

@@ -13,7 +13,7 @@
 
 #define NAP_NS  1000000ull
 #define NAPS    10          /* without a line, before it sleeps: waking costs the writer 3 us */
-#define GIVE_AT (8u * 1024) /* units of 8 bytes read, after which the writers get them back */
+#define GIVE_AT (4u * 1024) /* units of 8 bytes read, after which the writers get them back */
 
 static uint64_t now_ns(clockid_t clock) {
   struct timespec t;
@@ -58,25 +58,19 @@ static bool empty(tiny_log *log) {
   return tiny_ring_used(log->reading) == 0 && log->reading == atomic_load(&log->ring);
 }
 
-static bool may_sleep(tiny_log *log) {
+/* A nap lets lines gather, and ends early only for a ring that fills up. */
+static bool may_rest(tiny_log *log, tiny_log_sleep how) {
   if (atomic_load(&log->stop) || atomic_load(&log->crashed)) return false;
-  return empty(log) && !atomic_exchange(&log->nudged, false);
+  if (atomic_exchange(&log->nudged, false)) return false;
+  return how == TINY_LOG_ASLEEP ? empty(log) : !tiny_ring_crowded(log->reading);
 }
 
-/* Whoever brings something after may_sleep() has looked finds the thread asleep, and wakes it. */
-static void sleep_long(tiny_log *log) {
+/* Whoever brings something after may_rest() has looked finds the thread resting, and wakes it. */
+static void rest(tiny_log *log, tiny_log_sleep how, uint64_t most_ns) {
   uint64_t ns = until_due(log);
   tiny_ring_rewind(log->reading);
-  atomic_store(&log->sleep, TINY_LOG_ASLEEP);
-  if (ns > 0 && may_sleep(log)) wait_for(log, TINY_LOG_ASLEEP, ns);
-  atomic_store(&log->sleep, TINY_LOG_AWAKE);
-}
-
-static void nap(tiny_log *log) {
-  uint32_t awake = TINY_LOG_AWAKE;
-  if (atomic_compare_exchange_strong(&log->sleep, &awake, TINY_LOG_NAPPING)) {
-    wait_for(log, TINY_LOG_NAPPING, NAP_NS);
-  }
+  atomic_store(&log->sleep, how);
+  if (ns > 0 && may_rest(log, how)) wait_for(log, how, ns < most_ns ? ns : most_ns);
   atomic_store(&log->sleep, TINY_LOG_AWAKE);
 }
 
@@ -130,30 +124,40 @@ static void tell_held(tiny_log *log, uint64_t time_ns) {
   while (tiny_repeat_tell(log->repeat, time_ns, &line)) to_sinks(log, NULL, &line);
 }
 
-static tiny_span take(const char **at, size_t size) {
-  tiny_span span = {*at, size};
+static void take(tiny_span *span, const char **at, size_t size) {
+  span->text = *at;
+  span->size = size;
   *at += size;
-  return span;
 }
 
-tiny_line tiny_log_line(const tiny_record *record) {
+/* Without its folders; but [string "a/b"] is no path. */
+static void drop_folders(tiny_span *file) {
+  const char *slash = file->size && *file->text != '[' ? memrchr(file->text, '/', file->size) : NULL;
+  if (!slash) return;
+  file->size -= (size_t)(slash + 1 - file->text);
+  file->text = slash + 1;
+}
+
+void tiny_log_line(const tiny_record *record, tiny_line *line) {
   const char *at = record->bytes;
-  tiny_line line = {.level = record->level, .time_ns = record->word, .number = record->line};
-  line.text = take(&at, record->text_size);
-  line.file = take(&at, record->file_size);
-  line.func = take(&at, record->func_size);
-  line.thread = take(&at, record->thread_size);
-  line.fields = take(&at, record->fields_size);
-  return line;
+  line->level = record->level;
+  line->time_ns = record->word;
+  line->number = record->line;
+  take(&line->text, &at, record->text_size);
+  take(&line->file, &at, record->file_size);
+  take(&line->func, &at, record->func_size);
+  take(&line->thread, &at, record->thread_size);
+  take(&line->fields, &at, record->fields_size);
+  drop_folders(&line->file);
 }
 
 static void read_line(tiny_log *log, const tiny_record *record) {
-  tiny_line line = tiny_log_line(record);
+  tiny_line line;
+  tiny_log_line(record, &line);
   uint32_t limit = log->settings->repeat_limit;
   uint64_t lines = atomic_load_explicit(&log->lines, memory_order_relaxed);
   atomic_store_explicit(&log->lines, lines + 1, memory_order_relaxed);
   if (record->lost != (uint32_t)log->told_all) tell_lost(log);
-  tell_held(log, line.time_ns);
   if (!limit || tiny_repeat_pass(log->repeat, limit, &line)) to_sinks(log, NULL, &line);
 }
 
@@ -205,7 +209,7 @@ static void finish(tiny_log *log) {
     if (log->sinks[id].on) tiny_sink_hurry(&log->sinks[id], by_ns);
   }
   while (busy(log) && now_ns(CLOCK_MONOTONIC) < by_ns) {
-    nap(log);
+    nanosleep(&(struct timespec){0, NAP_NS}, NULL);
     flush(log);
   }
   tell_unfinished(log);
@@ -247,6 +251,11 @@ static void park_when_crashed(tiny_log *log) {
   for (;;) pause();
 }
 
+static void give_back(tiny_log *log) {
+  tiny_ring_give(log->reading, &log->ahead);
+  tell_held(log, now_ns(CLOCK_REALTIME));
+}
+
 /* Read all that is complete. Returns whether there was anything. */
 static bool drain(tiny_log *log) {
   tiny_record *record;
@@ -255,10 +264,10 @@ static bool drain(tiny_log *log) {
     park_when_crashed(log);
     read_record(log, record);
     tiny_ring_pass(log->reading, record, &log->ahead);
-    if (log->ahead >= GIVE_AT) tiny_ring_give(log->reading, &log->ahead);
+    if (log->ahead >= GIVE_AT) give_back(log);
     any = true;
   }
-  tiny_ring_give(log->reading, &log->ahead);
+  give_back(log);
   if (!tiny_ring_finished(log->reading)) return any;
   tiny_ring_release(log->reading);
   log->reading = log->reading->next;
@@ -296,15 +305,12 @@ void *tiny_log_run(void *data) {
   for (int naps = 0; !finished(log);) {
     bool any = drain(log);
     if (!any) tell_lost(log);
-    if (!any) tell_held(log, now_ns(CLOCK_REALTIME));
     flush(log);
     park_when_crashed(log);
     naps = any ? 0 : naps + 1;
-    if (naps < NAPS) {
-      nap(log);
-    } else {
-      sleep_long(log);
-    }
+    if (naps < NAPS) rest(log, TINY_LOG_NAPPING, NAP_NS << naps);
+    else if (empty(log)) rest(log, TINY_LOG_ASLEEP, UINT64_MAX);
+    else naps = 0; /* someone is in the middle of a line */
   }
   end(log);
   return NULL;

@@ -12,7 +12,7 @@
 /* What the log thread is at, for those who may have to wake it. */
 typedef enum tiny_log_sleep {
   TINY_LOG_AWAKE,
-  TINY_LOG_NAPPING, /* looks again within a millisecond: wake it only for a ring half full */
+  TINY_LOG_NAPPING, /* looks again soon: wake it only for errors and for a ring that fills up */
   TINY_LOG_ASLEEP   /* until woken */
 } tiny_log_sleep;
 
@@ -69,8 +69,8 @@ uint64_t tiny_log_lost(const tiny_log *log);
 /* The thread's main function; 'log' is its argument. */
 void *tiny_log_run(void *log);
 
-/* A line as it lies in the ring. */
-tiny_line tiny_log_line(const tiny_record *record);
+/* A line as it lies in the ring: its spans point into the record. */
+void tiny_log_line(const tiny_record *record, tiny_line *line);
 
 /* Let the log thread look at the ring, if it sleeps. Any thread. */
 void tiny_log_wake(tiny_log *log);

@@ -165,7 +165,7 @@ static tiny_mail_result deliver(tiny_mailer *m, const tiny_conf *conf, batch *b,
 static void tell(tiny_mailer *m, tiny_level level, const char *text) {
   m->tell = true;
   m->level = level;
-  snprintf(m->told, sizeof m->told, "log.email %s", text);
+  snprintf(m->told, sizeof m->told, "log.email %.380s", text);
 }
 
 static void tell_trouble(tiny_mailer *m, const char *why, bool refused) {

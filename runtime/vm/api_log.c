@@ -4,6 +4,7 @@
  * string; whatever else there is goes through the Lua function "render". */
 #include "api_log.h"
 #include "api.h"
+#include "log_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -57,15 +58,13 @@ static bool add(quick *q, const char *text, size_t size) {
 
 /* Numbers that Lua writes without a point or an exponent. */
 static bool add_whole(quick *q, lua_Number number) {
-  char digits[24];
+  char *at = q->text + q->size, *end = q->text + sizeof q->text;
   if (!(number > -1e14 && number < 1e14) || number != (lua_Number)(int64_t)number) return false;
-  if (number == 0 && signbit(number)) return false;
-  uint64_t rest = (uint64_t)(number < 0 ? -number : number);
-  size_t at = sizeof digits;
-  do digits[--at] = (char)('0' + rest % 10);
-  while ((rest /= 10) > 0);
-  if (number < 0) digits[--at] = '-';
-  return add(q, digits + at, sizeof digits - at);
+  if ((number == 0 && signbit(number)) || end - at < 20) return false;
+  if (number < 0) *at++ = '-';
+  at = tiny_text_number(at, end, (uint64_t)(number < 0 ? -number : number), 1);
+  q->size = (size_t)(at - q->text);
+  return true;
 }
 
 static bool add_value(lua_State *L, quick *q, int arg, char directive) {

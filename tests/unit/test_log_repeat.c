@@ -101,6 +101,18 @@ START_TEST(what_is_held_back_is_not_forgotten_under_other_floods) {
 }
 END_TEST
 
+START_TEST(a_flood_is_found_among_many_other_lines) {
+  char message[32];
+  int passed = 0;
+  for (int i = 0; i < 20000; i++) {
+    snprintf(message, sizeof message, "line %d", i);
+    pass(message);
+    passed += pass("flood");
+  }
+  ck_assert_int_lt(passed, 100);
+}
+END_TEST
+
 START_TEST(lines_are_held_until_that_was_told) {
   burst("flood", 100);
   now += 3 * (uint64_t)SECOND / 2;
@@ -154,6 +166,7 @@ int main(void) {
   tcase_add_test(tests, level_text_and_fields_tell_lines_apart);
   tcase_add_test(tests, a_flood_of_different_lines_passes_whole);
   tcase_add_test(tests, what_is_held_back_is_not_forgotten_under_other_floods);
+  tcase_add_test(tests, a_flood_is_found_among_many_other_lines);
   tcase_add_test(tests, lines_are_held_until_that_was_told);
   tcase_add_test(tests, a_clock_that_is_set_back_holds_nothing_up);
   tcase_add_test(tests, at_the_end_everything_is_told);
