@@ -169,6 +169,14 @@ class Live(TopCase):
         terminal.keys("PPage", "PPage", "PPage", "PPage", "PPage")
         terminal.wait("^one: running")
 
+    def test_long_lines_go_on_in_the_next(self):
+        server = self.named("one", conf={"app.long": "a" * 100 + "é" * 100 + "end"})
+        terminal = self.terminal(server.endpoints[0], rows=60)
+        terminal.wait("^> one")
+        terminal.keys("Enter")
+        screen = terminal.wait(r"^  app.long = \"aaaa")
+        self.assertIn('app.long="' + "a" * 100 + "é" * 100 + 'end"', re.sub(r"\s", "", screen))
+
     def test_it_fits_any_size(self):
         server = self.named("a-server-with-a-rather-long-name-indeed")
         terminal = self.terminal(server.endpoints[0])
