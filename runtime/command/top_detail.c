@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL = 11, FIGURE = 28, CELL = 32 };
+enum { LABEL = 11, FIGURE = 28, CELL = 32, INDENT = 2 };
 
 static double number(const tiny_top_server *server, const char *key) {
   return tiny_top_server_number(server, key);
@@ -71,36 +71,44 @@ static void add_heading(tiny_page *page, tiny_style style, const char *heading, 
   tiny_page_add(page, style, "%s%s%s", heading, *more ? " " : "", more);
 }
 
-static void add_hang(tiny_page *page, const tiny_top_server *server) {
+static void add_hang(tiny_page *page, const tiny_top_server *server, int width) {
   char span[CELL];
   if (!(number(server, "hung_for") > 0)) return;
   tiny_top_span(span, sizeof span, number(server, "hung_for"));
   add_heading(page, TINY_STYLE_ALARM, "hung for", span);
-  tiny_page_add_text(page, TINY_STYLE_PLAIN, text(server, "hung_stack"), 2);
+  tiny_page_add_text(page, TINY_STYLE_PLAIN, text(server, "hung_stack"), INDENT, width);
 }
 
 /* The traceback begins with the error itself. */
-static void add_error(tiny_page *page, const tiny_top_server *server) {
-  const char *trace = text(server, "last_trace");
-  if (!*text(server, "last_error")) return;
+static void add_error(tiny_page *page, const tiny_top_server *server, int width) {
+  const char *trace = text(server, "last_trace"), *error = text(server, "last_error");
+  if (!*error) return;
   add_heading(page, TINY_STYLE_WARN, "last error", text(server, "last_error_time"));
-  tiny_page_add_text(page, TINY_STYLE_PLAIN, *trace ? trace : text(server, "last_error"), 2);
+  tiny_page_add_text(page, TINY_STYLE_PLAIN, *trace ? trace : error, INDENT, width);
 }
 
-static void add_summaries(tiny_page *page, const tiny_top_server *server) {
+/* A line "name = value", or as many as it takes. */
+static void add_pair(tiny_page *page, const char *name, const char *between, const char *value,
+                     int width) {
+  char *line = NULL;
+  if (asprintf(&line, "%s%s%s", name, between, value) < 0) return;
+  tiny_page_add_text(page, TINY_STYLE_PLAIN, line, INDENT, width);
+  free(line);
+}
+
+static void add_summaries(tiny_page *page, const tiny_top_server *server, int width) {
   if (server->summary_count == 0) return;
   add_heading(page, TINY_STYLE_TITLE, "summaries", "");
   for (int i = server->summary_count - 1; i >= 0; i--)
-    tiny_page_add(page, TINY_STYLE_PLAIN, "  %s  %s", server->summaries[i].time,
-                  server->summaries[i].text);
+    add_pair(page, server->summaries[i].time, "  ", server->summaries[i].text, width);
 }
 
 static int by_name(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The members of an object from A to Z, one a line. */
-static void add_object(tiny_page *page, const char *heading, json_t *object) {
+/* The members of an object from A to Z. */
+static void add_object(tiny_page *page, const char *heading, json_t *object, int width) {
   size_t count = json_object_size(object), i = 0;
   const char **keys = calloc(count + 1, sizeof *keys), *key;
   json_t *value;
@@ -112,9 +120,9 @@ static void add_object(tiny_page *page, const char *heading, json_t *object) {
   qsort(keys, count, sizeof *keys, by_name);
   add_heading(page, TINY_STYLE_TITLE, heading, "");
   for (i = 0; i < count; i++) {
-    char *shown =
-        json_dumps(json_object_get(object, keys[i]), JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
-    tiny_page_add(page, TINY_STYLE_PLAIN, "  %s = %s", keys[i], shown ? shown : "");
+    value = json_object_get(object, keys[i]);
+    char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    add_pair(page, keys[i], " = ", shown ? shown : "", width);
     free(shown);
   }
   free(keys);
@@ -124,9 +132,9 @@ void tiny_top_detail(tiny_page *page, const tiny_top_server *server, int width) 
   add_identity(page, server);
   if (!server->heard_ns) return;
   add_figures(page, server, width);
-  add_hang(page, server);
-  add_error(page, server);
-  add_summaries(page, server);
-  add_object(page, "figures of its own", json_object_get(server->info, "app"));
-  add_object(page, "configuration in force", server->conf);
+  add_hang(page, server, width);
+  add_error(page, server, width);
+  add_summaries(page, server, width);
+  add_object(page, "figures of its own", json_object_get(server->info, "app"), width);
+  add_object(page, "configuration in force", server->conf, width);
 }

@@ -2,6 +2,8 @@
  * top_page.c -- an array of lines. */
 #include "top_page.h"
 
+#include "top_text.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +32,10 @@ tiny_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, 
   return add(page, style, text);
 }
 
-void tiny_page_add_text(tiny_page *page, tiny_style style, const char *text, int indent) {
+void tiny_page_add_text(tiny_page *page, tiny_style style, const char *text, int indent,
+                        int width) {
   for (size_t size; *text; text += size + (text[size] == '\n')) {
-    size = strcspn(text, "\n");
+    size = tiny_top_cut(text, width - indent);
     tiny_page_add(page, style, "%*s%.*s", indent, "", (int)size, text);
   }
 }

@@ -31,8 +31,8 @@ typedef struct tiny_page {
 tiny_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Add each line of a text, moved to the right by 'indent'. */
-void tiny_page_add_text(tiny_page *page, tiny_style style, const char *text, int indent);
+/* Add each line of a text, moved to the right by 'indent'; those longer than 'width' go on in the next. */
+void tiny_page_add_text(tiny_page *page, tiny_style style, const char *text, int indent, int width);
 
 void tiny_page_clear(tiny_page *page); /* frees all of it */
 

@@ -49,6 +49,18 @@ char *tiny_top_fit(const char *text, int columns, bool pad) {
   return to;
 }
 
+size_t tiny_top_cut(const char *text, int columns) {
+  size_t left = strcspn(text, "\n"), size = 0;
+  mbstate_t state = {0};
+  while (size < left) {
+    glyph g = next_glyph(text + size, left - size, &state);
+    columns -= g.columns;
+    if (columns < 0 && size > 0) break;
+    size += g.size;
+  }
+  return size;
+}
+
 void tiny_top_bytes(char *to, size_t room, double bytes) {
   static const char units[] = "BKMGTP";
   int unit = 0;

@@ -11,6 +11,10 @@
  * what the locale cannot show, read as '?'; line ends and tabs as spaces. NULL reads as "". */
 char *tiny_top_fit(const char *text, int columns, bool pad);
 
+/* How many bytes of the first line of 'text' fill 'columns'; all of it where it is shorter, and one
+ * character at the least. */
+size_t tiny_top_cut(const char *text, int columns);
+
 /* Figures in 'room' bytes: 340, 1.2K, 34M; 12s, 3m04, 2h10, 5d03h. */
 void tiny_top_bytes(char *to, size_t room, double bytes);
 void tiny_top_span(char *to, size_t room, double seconds);

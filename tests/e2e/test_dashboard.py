@@ -2,15 +2,20 @@
 """The dashboard example, from the feeds to what Chromium shows of them."""
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import unittest
 import urllib.error
 import urllib.request
 
-from selenium import webdriver
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+except ImportError:
+    webdriver = None
 
 from subscriber import FeedCase, free_endpoint
 from tiny_server import ROOT, WAIT, lua, wait_for
@@ -84,6 +89,7 @@ class Api(DashboardCase):
         self.wait_known(dashboard, "other")
         self.assertNotIn("one", self.known(dashboard))
 
+    @unittest.skipUnless(shutil.which("promtool"), "needs the packages in .ci/packages/dashboard")
     def test_prometheus_understands_the_metrics(self):
         one = self.watched("one")
         dashboard = self.dashboard(one.endpoints[0])
@@ -133,10 +139,10 @@ class Alerts(DashboardCase):
         one = self.watched("one")
         dashboard = self.dashboard(one.endpoints[0], silent=1)
         self.wait_known(dashboard, "one")
-        one.signal(19)  # SIGSTOP
+        one.signal(signal.SIGSTOP)
         dashboard.wait_line("is silent for 1 s")
         self.assertEqual(self.known(dashboard)["one"]["alerts"].keys(), {"silent"})
-        one.signal(18)  # SIGCONT
+        one.signal(signal.SIGCONT)
         dashboard.wait_line("no longer silent")
         self.assertEqual((len(dashboard.lines("is silent")), len(dashboard.lines("no longer"))), (1, 1))
 
@@ -148,6 +154,7 @@ class Alerts(DashboardCase):
         self.assertEqual(len(dashboard.lines("errors in a minute")), 1)
 
 
+@unittest.skipUnless(webdriver and shutil.which("chromedriver"), "needs the packages in .ci/packages/dashboard")
 class Page(DashboardCase):
     @classmethod
     def setUpClass(cls):
@@ -156,7 +163,7 @@ class Page(DashboardCase):
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        cls.browser = webdriver.Chrome(options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+        cls.browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
 
     @classmethod
     def tearDownClass(cls):

@@ -55,8 +55,8 @@ class TopCase(FeedCase):
     def named(self, name, body="", conf=None, **options):
         return self.feed(body, {"svr.name": name, "svr.monitor.timer": 0.2, **(conf or {})}, **options)
 
-    def top(self, *arguments):
-        return subprocess.run([TINY, "top", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    def top(self, *arguments, wait=str(WAIT)):
+        return subprocess.run([TINY, "top", "--wait", wait, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=WAIT, check=False)
 
 
@@ -73,7 +73,7 @@ class Once(TopCase):
 
     def test_one_that_is_not_there_is_shown_and_told_by_the_exit_code(self):
         server = self.named("one")
-        done = self.top("--once", "--wait", "0.3", server.endpoints[0], NOBODY)
+        done = self.top("--once", server.endpoints[0], NOBODY, wait="3")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, rf"(?m)^  {NOBODY} +waiting +-")
 
@@ -87,7 +87,7 @@ class Once(TopCase):
     def test_what_cannot_be_is_told(self):
         self.assertEqual(self.top("--once", "nonsense").returncode, 1)
         self.assertIn("no terminal", self.top(NOBODY).stderr)
-        self.assertEqual(self.top("--wait", "x", "--once").returncode, 64)
+        self.assertEqual(self.top("--once", wait="x").returncode, 64)
         self.assertEqual(self.top("--nonsense").returncode, 64)
 
     def test_a_feed_with_curve_needs_the_keys(self):
@@ -97,7 +97,7 @@ class Once(TopCase):
             f'    {name}-key = "{value}"\n'
             for name, value in (("server", public), ("public", client[0]), ("secret", client[1]))))
         self.assertEqual(self.top("--once", "--curve", keys, server.endpoints[0]).returncode, 0)
-        self.assertEqual(self.top("--once", "--wait", "0.5", server.endpoints[0]).returncode, 1)
+        self.assertEqual(self.top("--once", server.endpoints[0], wait="0.5").returncode, 1)
         self.assertEqual(self.top("--once", "--curve", "/dev/null", server.endpoints[0]).returncode, 64)
 
 
@@ -168,6 +168,14 @@ class Live(TopCase):
         self.assertNotIn("one: running", screen)
         terminal.keys("PPage", "PPage", "PPage", "PPage", "PPage")
         terminal.wait("^one: running")
+
+    def test_long_lines_go_on_in_the_next(self):
+        server = self.named("one", conf={"app.long": "a" * 100 + "é" * 100 + "end"})
+        terminal = self.terminal(server.endpoints[0], rows=60)
+        terminal.wait("^> one")
+        terminal.keys("Enter")
+        screen = terminal.wait(r"^  app.long = \"aaaa")
+        self.assertIn('app.long="' + "a" * 100 + "é" * 100 + 'end"', re.sub(r"\s", "", screen))
 
     def test_it_fits_any_size(self):
         server = self.named("a-server-with-a-rather-long-name-indeed")

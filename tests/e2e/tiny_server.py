@@ -42,7 +42,7 @@ def lua(value):
         return "{" + ", ".join(f"[{lua(key)}] = {lua(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "{" + ", ".join(map(lua, value)) + "}"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def server_script(body):
