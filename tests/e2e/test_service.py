@@ -51,7 +51,7 @@ class Notified(ServerCase):
     def test_ready_comes_when_on_start_has_returned(self):
         server = self.run_notified("function S:on_start() tiny.sleep(0.3) self:info('acquired') end")
         self.assertIn("STATUS=started", self.hear("READY=1"))
-        self.assertTrue(server.lines("INFO acquired"))
+        server.wait_line("INFO acquired")
 
     def test_starting_may_take_longer(self):
         self.run_notified("function S:on_start() tiny.sleep(2) end")
@@ -94,7 +94,7 @@ class Notified(ServerCase):
         server = self.run_notified("function S:run() tiny.sleep(0.1) self:info('hangs') while true do tostring(1) end end",
                                    {"svr.close.force_close_delay": 1}, WATCHDOG_USEC="2000000")
         self.assertEqual(server.exit_code(), 253)
-        self.assertTrue(server.lines("hung: no sign of life for 1."))
+        self.assertTrue(server.lines("hung: no sign of life for "))
         self.hear("STATUS=hung")
 
     def test_a_watchdog_alone_is_enough(self):
