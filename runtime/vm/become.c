@@ -25,6 +25,7 @@ static void give(char *path, const tiny_identity *identity) {
 int tiny_become(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
   tiny_identity identity;
   if (find(&identity, conf, why, why_size) != 0) return -1;
+  tiny_log_flush(rt->log, 1000); /* lines of on_start may be about to make the file */
   give(tiny_pidfile_path(conf, ".pid"), &identity);
   give(tiny_pidfile_path(conf, ".sock"), &identity);
   give(tiny_conf_path(conf, "log.file_log"), &identity);

@@ -132,14 +132,19 @@ static inline void await_console(const char *text) {
   ck_abort_msg("the console never said \"%s\" but \"%s\"", text, all);
 }
 
-static inline int run_suite(const char *name, TCase *tests) {
+/* 'tests' ends with NULL. */
+static inline int run_suites(const char *name, TCase **tests) {
   Suite *suite = suite_create(name);
-  suite_add_tcase(suite, tests);
+  for (; *tests; tests++) suite_add_tcase(suite, *tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
   return failed != 0;
+}
+
+static inline int run_suite(const char *name, TCase *tests) {
+  return run_suites(name, (TCase *[]){tests, NULL});
 }
 
 #endif
