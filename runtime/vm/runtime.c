@@ -343,11 +343,13 @@ static void destroy(tiny *rt) {
   tiny_crash_close(rt->crash);
   tiny_notify_close(rt->notify);
   if (rt->log) uv_walk(&rt->loop, name_open_handle, rt);
-  if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
+  bool stuck = rt->jobs > 0; /* a helper that is stuck in C may still come back to all this */
+  if (rt->log && stuck) tiny_log_finish(rt->log, LOG_FLUSH_MS);
+  if (rt->log && !stuck) tiny_log_close(rt->log, LOG_FLUSH_MS);
   int rc = uv_loop_close(&rt->loop);
   assert(rc == 0);
   (void)rc;
-  if (rt->jobs > 0) return; /* a helper that is stuck in C may still come back to all this */
+  if (stuck) return;
   if (rt->inbox) tiny_inbox_free(rt->inbox);
   tiny_state_fini(&rt->state);
   json_decref(rt->phases);
