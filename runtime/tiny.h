@@ -36,13 +36,12 @@ typedef enum tiny_level { TINY_DEBUG, TINY_INFO, TINY_WARN, TINY_ERROR } tiny_le
 /* A line of the log. All of it lives during the call only. */
 typedef struct tiny_logged {
   tiny_level level;
-  uint64_t time_ns; /* since 1970, UTC */
-  const char *text; /* any bytes; not terminated */
-  size_t text_size; /* bytes */
-  const char *file; /* where it was written, without folders; "" where unknown */
-  unsigned line;    /* 0 where unknown */
-  const char *
-      fields; /* JSON text of an object with more about it, not terminated; "" when there is none */
+  uint64_t time_ns;   /* since 1970, UTC */
+  const char *text;   /* any bytes; not terminated */
+  size_t text_size;   /* bytes */
+  const char *file;   /* where it was written, without folders; "" where unknown */
+  unsigned line;      /* 0 where unknown */
+  const char *fields; /* JSON text of an object, not terminated; "" for none */
   size_t fields_size; /* bytes */
 } tiny_logged;
 
