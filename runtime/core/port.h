@@ -18,6 +18,7 @@ struct tiny_acceptor {
   /* A connection came: owns 'fd', which is non-blocking and closed on exec. */
   void (*accept)(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
   void (*free)(tiny_acceptor *acceptor);
+  void *context; /* accept's own */
 };
 
 void tiny_acceptor_drop(tiny_acceptor *acceptor);
@@ -27,7 +28,8 @@ typedef struct tiny_harbour {
   uv_loop_t *loop;
   tiny_poller *poller;
   tiny_claims claims;
-  tiny_activation *activation; /* borrowed */
+  tiny_activation *activation;   /* borrowed */
+  _Atomic uint64_t *connections; /* borrowed: how many there are of all kinds */
 } tiny_harbour;
 
 /* Listen on 'endpoint' for that generation: the port that is open there, handed over, or a new

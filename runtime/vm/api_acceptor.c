@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * api_acceptor.c -- tiny.core.acceptor: a Lua function that is called, in a task of its own, for
  * each connection to its ports. */
+#include "api_acceptor.h"
 #include "api_address.h"
 #include "conn.h"
 #include "runtime.h"
@@ -15,7 +16,7 @@ typedef struct acceptor {
 
 static void drop(void *thing) { tiny_acceptor_drop(thing); }
 
-static const tiny_handle_kind kind = {"tiny.acceptor", "tiny.tcp", drop, NULL, NULL};
+const tiny_handle_kind tiny_acceptor_kind = {"tiny.acceptor", "tiny.listen", drop, NULL, NULL};
 
 static void free_acceptor(tiny_acceptor *base) {
   acceptor *a = (acceptor *)base;
@@ -66,18 +67,22 @@ static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_e
 
 /* -- for Lua --------------------------------------------------------------- */
 
+unsigned tiny_acceptor_limit(lua_State *L, int index) {
+  lua_Number limit = luaL_checknumber(L, index);
+  return limit >= 1 && limit < 1e9 ? (unsigned)limit : 1000000000;
+}
+
 /* new(handler, limit) -> acceptor */
 static int l_new(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "listening");
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_Number limit = luaL_checknumber(L, 2);
-  tiny_handle *handle = tiny_handle_new(L, &kind);
+  unsigned limit = tiny_acceptor_limit(L, 2);
+  tiny_handle *handle = tiny_handle_new(L, &tiny_acceptor_kind);
   lua_pushvalue(L, 1);
   int handler = luaL_ref(L, LUA_REGISTRYINDEX);
   acceptor *a = calloc(1, sizeof *a);
   if (!a) return luaL_error(L, "not enough memory");
-  a->base = (tiny_acceptor){.refs = 1, .accept = on_accept, .free = free_acceptor};
-  a->base.limit = limit < 1e9 ? (unsigned)limit : 1000000000;
+  a->base = (tiny_acceptor){.refs = 1, .limit = limit, .accept = on_accept, .free = free_acceptor};
   a->generation = g;
   a->handler = handler;
   tiny_handle_set(handle, a);
@@ -95,7 +100,7 @@ static int push_port(lua_State *L, const tiny_port *port, int rc) {
 }
 
 static tiny_acceptor *check(lua_State *L) {
-  tiny_acceptor *a = tiny_handle_check(L, 1, &kind)->thing;
+  tiny_acceptor *a = tiny_handle_check(L, 1, &tiny_acceptor_kind)->thing;
   luaL_argcheck(L, a, 1, "it is closed");
   return a;
 }
@@ -128,7 +133,7 @@ static int l_adopt(lua_State *L) {
 
 /* close(acceptor): let go of its ports */
 static int l_close(lua_State *L) {
-  tiny_handle *handle = tiny_handle_check(L, 1, &kind);
+  tiny_handle *handle = tiny_handle_check(L, 1, &tiny_acceptor_kind);
   if (!handle->thing) return 0;
   tiny_ports_release(&handle->generation->runtime->sockets->harbour, handle->thing);
   tiny_handle_close(handle);
@@ -140,7 +145,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_tiny_acceptor(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &tiny_acceptor_kind, none);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

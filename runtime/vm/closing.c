@@ -33,7 +33,8 @@ static void save(tiny *rt) {
 
 static void stage_requests(tiny *rt) {
   tiny_generation *g = rt->current;
-  bool waits = tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0;
+  bool waits =
+      tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0 || tiny_sockets_sending(rt->sockets);
   if (!waits || tiny_stage_late(rt)) save(rt);
 }
 

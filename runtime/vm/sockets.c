@@ -2,6 +2,7 @@
  * sockets.c -- the parts that sockets are made of, and their way through a change. */
 #include "sockets.h"
 #include "handle.h"
+#include "http.h"
 #include "resolver.h"
 #include "runtime.h"
 
@@ -25,6 +26,7 @@ tiny_sockets *tiny_sockets_open(tiny *rt) {
   s->resolver = tiny_resolver_open(rt);
   if (rt->exits) raise_limit(); /* the process is ours */
   s->harbour.activation = &rt->activation;
+  s->harbour.connections = &rt->state.connections;
   tiny_sockets_hold(s); /* until the first generation serves */
   if (s->harbour.poller && s->resolver) return s;
   tiny_sockets_close(s);
@@ -35,11 +37,15 @@ void tiny_sockets_close(tiny_sockets *s) {
   if (!s) return;
   if (s->resolver) tiny_resolver_close(s->resolver);
   tiny_children_close(&s->children);
+  tiny_http_close(s->http);
   if (s->harbour.poller) tiny_poller_close(s->harbour.poller);
   free(s);
 }
 
-void tiny_sockets_hold(tiny_sockets *s) { tiny_claims_hold(&s->harbour.claims); }
+void tiny_sockets_hold(tiny_sockets *s) {
+  tiny_claims_hold(&s->harbour.claims);
+  if (s->http) tiny_http_flow(s->http, false);
+}
 
 void tiny_sockets_back(tiny_sockets *s, tiny_generation *candidate, tiny_generation *before) {
   if (before) tiny_handles_back(candidate, before);
@@ -48,9 +54,17 @@ void tiny_sockets_back(tiny_sockets *s, tiny_generation *candidate, tiny_generat
 
 void tiny_sockets_serve(tiny_sockets *s, tiny_generation *g) {
   tiny_claims_commit(&s->harbour.claims, g->number);
+  if (s->http) tiny_http_flow(s->http, true);
 }
 
-void tiny_sockets_stop(tiny_sockets *s) { tiny_claims_stop(&s->harbour.claims); }
+void tiny_sockets_stop(tiny_sockets *s) {
+  tiny_claims_stop(&s->harbour.claims);
+  if (s->http) tiny_http_stop(s->http);
+}
+
+bool tiny_sockets_sending(const tiny_sockets *s) {
+  return s->http && tiny_http_is_sending(s->http);
+}
 
 void tiny_sockets_retire(tiny_sockets *s, tiny_generation *g) {
   tiny_handles_close(g);

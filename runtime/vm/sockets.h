@@ -14,7 +14,8 @@ typedef struct tiny_sockets {
   tiny *runtime;
   tiny_harbour harbour;
   struct tiny_resolver *resolver;
-  tiny_child *children; /* processes that have not ended */
+  struct tiny_http *http; /* NULL until it is needed */
+  tiny_child *children;   /* processes that have not ended */
 } tiny_sockets;
 
 /* Returns NULL when memory or descriptors could not be had. */
@@ -34,6 +35,9 @@ void tiny_sockets_serve(tiny_sockets *sockets, tiny_generation *generation);
 
 /* The server closes: nothing new comes in any more. */
 void tiny_sockets_stop(tiny_sockets *sockets);
+
+/* Whether answers are still on their way out. */
+bool tiny_sockets_sending(const tiny_sockets *sockets);
 
 /* That generation never runs again: close what it holds. */
 void tiny_sockets_retire(tiny_sockets *sockets, tiny_generation *generation);

@@ -148,6 +148,11 @@ void tiny_task_ready(tiny_task *task, int passes) {
   enqueue(task);
 }
 
+void tiny_task_run(tiny_task *task, int passes) {
+  task->passes = passes;
+  run(task);
+}
+
 /* Copy the results (or the error) of an ended task to a joiner: nil, ok, values. */
 static void pass_results(tiny_task *from, lua_State *to) {
   int first = from->failed ? lua_gettop(from->co) : 1;

@@ -73,6 +73,9 @@ tiny_task *tiny_task_new(lua_State *L, tiny_generation *generation, tiny_task_ki
 /* Let it run in the next turn, with 'passes' values on top of its stack as arguments. */
 void tiny_task_ready(tiny_task *task, int passes);
 
+/* Or let it run at once: only from the top of a loop callback. It may be gone when this returns. */
+void tiny_task_run(tiny_task *task, int passes);
+
 /* The running task, for a binding that is about to wait. Raises, saying what to do, while a
  * script loads, outside of a task, in a coroutine of the script's own and across a C call. */
 tiny_task *tiny_task_here(lua_State *L, const char *what);

@@ -1,0 +1,109 @@
+--- The HTTP server: a request becomes a task that calls the handler and sends what it returns.
+local address = require "tiny.address"
+local core = require "tiny.core.http"
+local escape = require "tiny.http.escape"
+local listen = require "tiny.listen"
+local Request = require "tiny.http.request"
+
+require "tiny.core.acceptor"
+
+local server = {}
+
+-- -- answers -----------------------------------------------------------------
+
+local function send_file(req, status, file, headers)
+  local ok, code = core.answer_file(req.id, status, file.file, headers, file.root)
+  if ok then return end
+  local message, name = require("tiny.task").failure(code)
+  if name == "EMFILE" or name == "ENFILE" then error(("%s: %s"):format(file.file, message), 0) end
+  core.answer(req.id, 404, "Not Found\n")
+end
+
+-- What a handler returned: status, body, headers; or one table of these; or nothing after a stream.
+local function answer(req, status, body, headers)
+  if type(status) == "table" then
+    status, body, headers = status.status or 200, status.body, status.headers
+  end
+  if req.response then
+    req.response:close()
+  elseif status == nil then
+    error(("the handler of %s %s returned no status"):format(req.method, req.path), 0)
+  elseif type(body) == "table" then
+    send_file(req, status, body, headers)
+  else
+    core.answer(req.id, status, body, headers)
+  end
+end
+
+local function entry(handler, opts)
+  return function(id, method, path, query)
+    local decoded = escape.decode(path)
+    if not decoded then return core.answer(id, 400, "Bad Request\n") end
+    local req = setmetatable({
+      id = id, method = method, path = decoded, raw_path = path, query_string = query, opts = opts,
+    }, Request)
+    return answer(req, handler(req))
+  end
+end
+
+-- -- serving -----------------------------------------------------------------
+
+---@class tiny.Serve
+local defaults = {
+  limit = 10000,        -- connections at a time; others wait in the kernel
+  max_head = 16384,     -- bytes of a request's line and headers
+  max_body = 2 ^ 20,    -- bytes of a body that is read before the handler is called
+  idle_timeout = 75,    -- seconds between requests
+  head_timeout = 10,    -- for a request's head, from its first byte
+  body_timeout = 30,    -- for each 64 KB of its body
+  write_timeout = 30,   -- for each 64 KB of the answer
+}
+
+local function check_number(name, value)
+  if type(value) ~= "number" or not (value > 0 or name == "max_body" and value == 0) then
+    error(("tiny.http.serve: %s: a number above 0 is expected, got %s"):format(name, tostring(value)), 4)
+  end
+end
+
+local others = { backlog = true, on_disconnect = true, tls = true }
+
+local function complete(opts)
+  local all = {}
+  for name, value in pairs(defaults) do all[name] = value end
+  for name, value in pairs(opts or {}) do
+    if not defaults[name] and not others[name] then
+      error(("tiny.http.serve: unknown option %s"):format(tostring(name)), 3)
+    end
+    if defaults[name] then check_number(name, value) end
+    all[name] = value
+  end
+  local left = all.on_disconnect
+  if left ~= nil and left ~= "cancel" and left ~= "finish" then
+    error('tiny.http.serve: on_disconnect: "cancel" or "finish" is expected', 3)
+  end
+  return all
+end
+
+local function is_callable(value)
+  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
+end
+
+--- Call handler(req), in a task of its own, for each request to the address. It returns status, body,
+--- headers; or one table of these; or nothing after req:stream(). A body is a string, a number or
+--- {file = path}. A handler that raises gives 500. Requests come once on_start has ended.
+---@param text string
+---@param handler fun(req: tiny.Request): integer|table?, string|table?, table?
+---@param opts? tiny.Serve
+---@return tiny.Listener?, string?, string?
+function server.serve(text, handler, opts)
+  address.check(text, "tiny.http.serve")
+  if not is_callable(handler) then error("tiny.http.serve: a function is expected for requests", 2) end
+  opts = complete(opts)
+  local function make()
+    return core.server(entry(handler, opts), opts.limit, opts.max_head, opts.max_body, opts.idle_timeout,
+      opts.head_timeout, opts.body_timeout, opts.write_timeout, opts.on_disconnect == "cancel")
+  end
+  return listen("tiny.http.serve", text, make, opts.backlog)
+end
+
+return server
