@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The examples and the repository's own conf.lua, run as they stand in a copy of their folders."""
+import http.client
+import json
 import shutil
 import socket
 import unittest
@@ -96,6 +98,54 @@ class Echo(Example):
         self.assert_reloaded(self.echo)
         _peer, lines = self.connect()
         self.assertEqual(lines.readlines(), [b"hello\n"])
+
+
+class Api(Example):
+    def setUp(self):
+        self.api = self.example("api")
+        self.edit(self.api, "conf.lua", "127.0.0.1:8080", "127.0.0.1:0")
+        self.server = self.launch(self.api).wait_ready()
+        self.port = int(self.server.wait_line("listening on").rstrip().rsplit(":", 1)[1])
+        self.client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        self.addCleanup(self.client.close)
+
+    def ask(self, method, path, value=None):
+        self.client.request(method, path, None if value is None else json.dumps(value))
+        response = self.client.getresponse()
+        text = response.read()
+        is_json = response.headers["Content-Type"] == "application/json"
+        return response.status, json.loads(text) if is_json else text.decode()
+
+    def test_notes_are_added_listed_and_deleted(self):
+        self.assertEqual(self.ask("GET", "/notes"), (200, []))
+        self.assertEqual(self.ask("POST", "/notes", {"text": "milk"}), (201, {"id": 1, "text": "milk"}))
+        self.assertEqual(self.ask("POST", "/notes", {"text": "ä\"\n"}), (201, {"id": 2, "text": "ä\"\n"}))
+        self.assertEqual(self.ask("GET", "/notes/2"), (200, {"id": 2, "text": "ä\"\n"}))
+        self.assertEqual(self.ask("DELETE", "/notes/1"), (204, ""))
+        self.assertEqual(self.ask("GET", "/notes"), (200, [{"id": 2, "text": "ä\"\n"}]))
+
+    def test_what_is_wrong_is_told(self):
+        for method, path, value, status in (("POST", "/notes", {"no": "text"}, 400), ("POST", "/notes", "text", 400),
+                                            ("POST", "/notes", None, 400), ("POST", "/notes", {"text": "x" * 2000}, 413),
+                                            ("GET", "/notes/9", None, 404), ("GET", "/notes/x", None, 404),
+                                            ("PUT", "/notes", None, 405), ("GET", "/", None, 404)):
+            self.assertEqual(self.ask(method, path, value)[0], status, (method, path, value))
+
+    def test_a_reload_keeps_the_notes_and_the_connection(self):
+        self.ask("POST", "/notes", {"text": "milk"})
+        sock = self.client.sock
+        self.edit(self.api, "conf.lua", '["api.longest"] = 1000', '["api.longest"] = 3')
+        self.assert_reloaded(self.api)
+        self.assertEqual(self.ask("GET", "/notes/1"), (200, {"id": 1, "text": "milk"}))
+        self.assertEqual(self.ask("POST", "/notes", {"text": "milk"})[0], 413)
+        self.assertEqual(self.ask("GET", "/health"), (200, {"ok": True, "generation": 2}))
+        self.assertIs(self.client.sock, sock)
+
+    def test_too_many_requests_are_put_off(self):
+        self.edit(self.api, "conf.lua", '["api.rate"] = 50', '["api.rate"] = 0.1')
+        self.edit(self.api, "conf.lua", '["api.burst"] = 100', '["api.burst"] = 3')
+        self.assert_reloaded(self.api)
+        self.assertEqual([self.ask("GET", "/notes")[0] for _ in range(5)], [200, 200, 200, 429, 429])
 
 
 class Filter(Example):
