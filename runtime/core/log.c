@@ -346,6 +346,7 @@ int tiny_log_flush(tiny_log *log, unsigned ms) {
 }
 
 int tiny_log_finish(tiny_log *log, unsigned ms) {
+  configure_at_last(log);
   atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
   return flush(log, ms + 100, TINY_LOG_LAST);
 }

@@ -11,9 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAP_NS  1000000ull
-#define NAPS    10          /* without a line, before it sleeps: waking costs the writer 3 us */
-#define GIVE_AT (4u * 1024) /* units of 8 bytes read, after which the writers get them back */
+#define MS       1000000ull
+#define NAP_MOST (16 * MS) /* naps are 1, 2, 4, 8 and then 16 ms long */
+#define NAPS     12 /* without a line, before it sleeps: waking it costs a writer some 5 us */
+#define GIVE_AT  (4u * 1024) /* units of 8 bytes read, after which the writers get them back */
 
 static uint64_t now_ns(clockid_t clock) {
   struct timespec t;
@@ -46,6 +47,7 @@ static uint64_t from_now(uint64_t due, clockid_t clock) {
 
 static uint64_t until_due(const tiny_log *log) {
   uint64_t wait = from_now(tiny_repeat_due(log->repeat), CLOCK_REALTIME);
+  if (wait != UINT64_MAX && wait > 1000 * MS) wait = 1000 * MS; /* the clock was set back */
   for (int id = 0; id < TINY_SINKS; id++) {
     uint64_t ns = from_now(tiny_sink_due(&log->sinks[id]), CLOCK_MONOTONIC);
     if (log->sinks[id].on && ns < wait) wait = ns;
@@ -77,10 +79,10 @@ static void rest(tiny_log *log, tiny_log_sleep how, uint64_t most_ns) {
 /* ---- lines ---- */
 
 static void to_sinks(tiny_log *log, const tiny_sink *except, const tiny_line *line) {
-  for (tiny_sink *sink = log->sinks; sink < log->sinks + TINY_SINKS; sink++) {
-    if (sink != except && tiny_sink_takes(sink, line->level)) {
-      tiny_sink_line(sink, &log->clock, line);
-    }
+  for (int id = 0; id < TINY_SINKS; id++) {
+    tiny_sink *sink = &log->sinks[id];
+    if (sink == except || !tiny_sink_takes(sink, line->level)) continue;
+    tiny_sink_line(sink, &log->clock, line);
   }
 }
 
@@ -132,7 +134,8 @@ static void take(tiny_span *span, const char **at, size_t size) {
 
 /* Without its folders; but [string "a/b"] is no path. */
 static void drop_folders(tiny_span *file) {
-  const char *slash = file->size && *file->text != '[' ? memrchr(file->text, '/', file->size) : NULL;
+  const char *slash =
+      file->size && *file->text != '[' ? memrchr(file->text, '/', file->size) : NULL;
   if (!slash) return;
   file->size -= (size_t)(slash + 1 - file->text);
   file->text = slash + 1;
@@ -209,7 +212,7 @@ static void finish(tiny_log *log) {
     if (log->sinks[id].on) tiny_sink_hurry(&log->sinks[id], by_ns);
   }
   while (busy(log) && now_ns(CLOCK_MONOTONIC) < by_ns) {
-    nanosleep(&(struct timespec){0, NAP_NS}, NULL);
+    nanosleep(&(struct timespec){0, MS}, NULL);
     flush(log);
   }
   tell_unfinished(log);
@@ -308,9 +311,12 @@ void *tiny_log_run(void *data) {
     flush(log);
     park_when_crashed(log);
     naps = any ? 0 : naps + 1;
-    if (naps < NAPS) rest(log, TINY_LOG_NAPPING, NAP_NS << naps);
-    else if (empty(log)) rest(log, TINY_LOG_ASLEEP, UINT64_MAX);
-    else naps = 0; /* someone is in the middle of a line */
+    if (naps < NAPS)
+      rest(log, TINY_LOG_NAPPING, naps < 4 ? MS << naps : NAP_MOST);
+    else if (empty(log))
+      rest(log, TINY_LOG_ASLEEP, UINT64_MAX);
+    else
+      naps = 0; /* someone is in the middle of a line */
   }
   end(log);
   return NULL;
