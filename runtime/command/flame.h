@@ -5,8 +5,9 @@
 
 #include <stdio.h>
 
-/* Write the folded stacks in 'folded' ("outermost;...;innermost count" lines, which are changed) as an SVG that
- * needs nothing else: names show in the boxes that are wide enough, and when the mouse is over them. */
+/* Write the folded stacks in 'folded' ("outermost;...;innermost count" lines, which are changed)
+ * as an SVG that needs nothing else: names show in the boxes that are wide enough, and when the
+ * mouse is over them. */
 void tiny_flame_draw(FILE *out, char *folded, const char *title);
 
 #endif

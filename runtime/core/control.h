@@ -23,10 +23,11 @@ typedef struct tiny_control_parts {
   void *data;
   /* SIGQUIT: log the Lua stack. NULL: the signal is taken without effect. */
   void (*stack)(void *data);
-  /* What Lua does now, as lines into 'text'; returns false when it does nothing. NULL: it cannot be told. */
+  /* What Lua does now, as lines into 'text'; returns false when it does nothing. NULL: it cannot
+   * be told. */
   bool (*look)(void *data, char *text, size_t size);
-  /* Begin to sample Lua; returns false when that cannot be. End it: the folded stacks, for free(), NULL without
-   * memory. NULL: it cannot be sampled. */
+  /* Begin to sample Lua; returns false when that cannot be. End it: the folded stacks, for
+   * free(), NULL without memory. NULL: it cannot be sampled. */
   bool (*profile)(void *data);
   char *(*profiled)(void *data);
   /* svr.close.wait_lock_delay has passed since closing was first asked for, and it is
@@ -34,7 +35,8 @@ typedef struct tiny_control_parts {
   void (*overdue)(void *data);
 } tiny_control_parts;
 
-/* Start the thread. Signals count from here on. Returns NULL with the reason in 'why'. Loop thread. */
+/* Start the thread. Signals count from here on. Returns NULL with the reason in 'why'. Loop
+ * thread. */
 tiny_control *tiny_control_open(const tiny_control_parts *parts, char *why, size_t why_size);
 
 /* Serve the control socket <svr.run_dir>/<svr.name>.sock (0600, owner and root only). A

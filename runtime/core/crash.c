@@ -74,15 +74,15 @@ static void tell_all(int sig, const siginfo_t *info, const void *context) {
   }
 }
 
-/* A fault happens again when the handler returns, at the same place and with nobody in between; a signal that
- * was sent has to be sent again. abort() does so by itself. */
+/* A fault happens again when the handler returns, at the same place and with nobody in between; a
+ * signal that was sent has to be sent again. abort() does so by itself. */
 static void die(int sig, const siginfo_t *info) {
   sigaction(sig, &before[index_of(sig)], NULL);
-  if (info->si_code <= 0) syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), sig);
+  if (info->si_code <= 0) syscall(SYS_tgkill, getpid(), gettid(), sig);
 }
 
 static void on_crash(int sig, siginfo_t *info, void *context) {
-  int nobody = 0, self = (int)syscall(SYS_gettid);
+  int nobody = 0, self = gettid();
   if (atomic_compare_exchange_strong(&first, &nobody, self))
     tell_all(sig, info, context);
   else if (nobody != self)

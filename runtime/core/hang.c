@@ -107,8 +107,8 @@ static void look_again(tiny_hang *hang, const tiny_sight *sight, uint64_t next) 
   if (next != UINT64_MAX) uv_timer_start(&hang->timer, look, (next - sight->now + MS - 1) / MS, 0);
 }
 
-/* Returns whether there is no need to look any more. The loop may have come back while we were judging, or
- * be busy for a moment while run is to blame. */
+/* Returns whether there is no need to look any more. The loop may have come back while we were
+ * judging, or be busy for a moment while run is to blame. */
 static bool act(tiny_hang *hang, tiny_verdict verdict, const tiny_sight *sight) {
   if (verdict == TINY_ALIVE) return false;
   bool busy = sight->busy_since && sight->busy_since == hang->busy_before &&

@@ -11,8 +11,8 @@
 
 typedef struct tiny_hang tiny_hang;
 
-/* What it works with; all borrowed and outliving it. The functions are called on the control thread,
- * with 'data', and do not wait for Lua. */
+/* What it works with; all borrowed and outliving it. The functions are called on the control
+ * thread, with 'data', and do not wait for Lua. */
 typedef struct tiny_hang_parts {
   tiny_state *state;
   tiny_log *log;
@@ -23,13 +23,14 @@ typedef struct tiny_hang_parts {
   bool (*look)(void *data, char *text, size_t size);
   /* Raise an error in Lua that hangs, and close. */
   void (*interrupt)(void *data);
-  /* The loop turns, but run is silent: report where it waits, interrupt it if svr.watchdog.interrupt, and
-   * close. */
+  /* The loop turns, but run is silent: report where it waits, interrupt it if
+   * svr.watchdog.interrupt, and close. */
   void (*run_hung)(void *data);
   void *data;
 } tiny_hang_parts;
 
-/* Watch by what the conf in force says, once tiny_hang_refresh() was called. NULL when out of memory. Loop thread. */
+/* Watch by what the conf in force says, once tiny_hang_refresh() was called. NULL when out of
+ * memory. Loop thread. */
 tiny_hang *tiny_hang_open(const tiny_hang_parts *parts);
 
 /* Another conf is in force. Any thread. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * notify.h -- telling the service manager how we are (sd_notify's protocol), without its library. */
+ * notify.h -- telling the service manager how we are, by sd_notify's protocol. */
 #ifndef TINY_NOTIFY_H
 #define TINY_NOTIFY_H
 

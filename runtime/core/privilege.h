@@ -19,8 +19,8 @@ typedef struct tiny_identity {
 int tiny_privilege_find(tiny_identity *identity, const char *user, const char *group, char *why,
                         size_t why_size);
 
-/* Become it, with its supplementary groups, in all threads, with no way back; core dumps stay possible.
- * Returns 0, or -1 with the reason in 'why': do not go on then. Any thread. */
+/* Become it, with its supplementary groups, in all threads, with no way back; core dumps stay
+ * possible. Returns 0, or -1 with the reason in 'why': do not go on then. Any thread. */
 int tiny_privilege_drop(const tiny_identity *identity, char *why, size_t why_size);
 
 #endif

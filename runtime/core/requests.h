@@ -27,7 +27,8 @@ void tiny_requests_take(void *requests, tiny_client *client, const json_t *reque
 /* Tell those who wait for the closing how it went, and the others that it is over. */
 void tiny_requests_closed(tiny_requests *requests, bool forced);
 
-/* Close its handle. No answer of the loop thread may be owed any more. Free when the loop has ended. */
+/* Close its handle. No answer of the loop thread may be owed any more. Free when the loop has
+ * ended. */
 void tiny_requests_close(tiny_requests *requests);
 void tiny_requests_free(tiny_requests *requests); /* NULL is allowed */
 

@@ -16,8 +16,8 @@ enum { STEPS = 8 };
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* How much of the last 'age' ns counts. A late look proves little; something, lest a machine on which
- * all looks are late has no watchdog. */
+/* How much of the last 'age' ns counts. A late look proves little; something, lest a machine on
+ * which all looks are late has no watchdog. */
 static uint64_t credit(const tiny_watchdog *dog, const tiny_sight *sight, uint64_t age) {
   uint64_t passed = sight->now - dog->last.now, starved = sight->starved - dog->last.starved;
   uint64_t late = sight->now > dog->planned ? sight->now - dog->planned : 0;

@@ -2,9 +2,10 @@
  * watchdog.h -- telling a hang from everything that only looks like one.
  *
  * It judges by what it sees at single moments, and says when it wants to look again: twice a span
- * while all is well. What passed between two looks counts against the loop only as far as
- * the watchdog itself was awake on time, and only when the loop thread was not kept waiting for a CPU: being
- * stopped, traced, frozen, suspended or starved is no hang, nor does any clock step matter. */
+ * while all is well. What passed between two looks counts against the loop only as far as the
+ * watchdog itself was awake on time, and only when the loop thread was not kept waiting for a
+ * CPU: being stopped, traced, frozen, suspended or starved is no hang, nor does any clock step
+ * matter. */
 #ifndef TINY_WATCHDOG_H
 #define TINY_WATCHDOG_H
 
@@ -45,8 +46,8 @@ void tiny_watchdog_span(tiny_watchdog *dog, uint64_t span);
 /* Judge what is seen. Sets 'next' to when to look again at the latest, UINT64_MAX: never. */
 tiny_verdict tiny_watchdog_look(tiny_watchdog *dog, const tiny_sight *sight, uint64_t *next);
 
-/* How long that thread of ours was kept waiting for a CPU, in all, in ns; 0 where the kernel does not tell. 'fd' is
- * from tiny_watchdog_starved_open(), -1 allowed. Any thread. */
+/* How long that thread of ours was kept waiting for a CPU, in all, in ns; 0 where the kernel does
+ * not tell. 'fd' is from tiny_watchdog_starved_open(), -1 allowed. Any thread. */
 int tiny_watchdog_starved_open(int thread_id);
 uint64_t tiny_watchdog_starved(int fd);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * become.c -- the first generation has started: give up what only root may do (svr.user, svr.group). */
+ * become.c -- the first generation has started: give up what only root may do (svr.user,
+ * svr.group). */
 #include "privilege.h"
 #include "runtime.h"
 

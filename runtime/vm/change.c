@@ -41,7 +41,7 @@ static void answer(tiny_ask *ask, bool ok, const char *text) {
 
 /* Requests that came meanwhile are one more change. */
 static void finish(tiny *rt, bool ok, const char *text) {
-  if (rt->current) tiny_notify_ready(rt->notify, text);
+  if (rt->current && !rt->closing.begun) tiny_notify_ready(rt->notify, text);
   tiny_change *c = &rt->change;
   tiny_ask *asks = c->asks;
   c->to = c->from = NULL;

@@ -5,8 +5,8 @@
 #include "api_log.h"
 #include "carry.h"
 #include "conf_take.h"
-#include "handle.h"
 #include "guard.h"
+#include "handle.h"
 #include "modules.h"
 #include "runtime.h"
 
@@ -188,7 +188,7 @@ static int limit_memory(lua_State *L, load_call *call) {
   tiny_guard_jit(L, TINY_JIT_NEVER);
   if (tiny_allocator_limit(&g->allocator, g->L, (size_t)limit) == 0) return 0;
   snprintf(call->why, call->why_size,
-           "svr.lua.memory_limit: %.0f bytes are not enough to begin with", limit);
+           "%s: svr.lua.memory_limit: %.0f bytes are not enough to begin with", call->conf, limit);
   return -1;
 }
 

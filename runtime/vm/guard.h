@@ -17,9 +17,9 @@ typedef enum tiny_jit {
  * (which turns the JIT on) and before any script; takes no argument. */
 int tiny_guard_open(lua_State *L);
 
-/* End of a hook: raise the error on top, and at no cost of the next hook. A lua_error() in a hook leaves the VM
- * in the belief that it is in that hook still, until something has caught the error properly: a message
- * handler that loops, or a load() whose reader was hit, could not be stopped any more. Does not return. */
+/* End of a hook: raise the error on top. After a plain lua_error() in a hook LuaJIT calls no hook
+ * until the error has been caught by pcall() or a resume: a message handler that loops could not
+ * be stopped, and after a load() whose reader was hit nothing any more. Does not return. */
 int tiny_guard_raise(lua_State *L);
 
 /* Whether debug.sethook() does nothing for now. VM's thread. */

@@ -4,7 +4,6 @@
 #include "trace.h"
 
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { TEXT_SIZE = 8192, SHOWN = 20 };
@@ -119,6 +118,16 @@ char *tiny_hung_profiled(void *data) {
 void tiny_hung_note(tiny *rt) { tiny_closing_ask(rt, "hung", 0, TINY_EXIT_HUNG); }
 
 /* No Lua runs, so there is none to interrupt: run gets the error at its wait. */
+static void end_silence(tiny *rt, tiny_task *run) {
+  if (tiny_conf_bool(rt->current->conf, "svr.watchdog.interrupt")) {
+    tiny_task_stop(run, TINY_STOP_HUNG);
+    tiny_hung_note(rt);
+  } else {
+    rt->exit_code = TINY_EXIT_HUNG;
+    rt->finished = true;
+  }
+}
+
 static void on_silence(tiny_ask *ask) {
   char text[TEXT_SIZE];
   tiny *rt = ask->data;
@@ -130,16 +139,12 @@ static void on_silence(tiny_ask *ask) {
     tiny_err(rt->log, "hung: run has not returned or reported for %.1f s\n%s",
              (double)(tiny_timers_now() - sign) / 1e9, text);
     tiny_state_hung(&rt->state, sign, text);
-    if (tiny_conf_bool(rt->current->conf, "svr.watchdog.interrupt"))
-      tiny_task_stop(run, TINY_STOP_HUNG);
-    tiny_hung_note(rt);
+    end_silence(rt, run);
   }
   tiny_ask_done(ask, true, "");
 }
 
 /* -- opening and closing -- */
-
-static pid_t own_thread_id(void) { return (pid_t)syscall(SYS_gettid); }
 
 void tiny_hung_open(tiny *rt) {
   tiny_hang_parts parts = {
@@ -147,7 +152,7 @@ void tiny_hung_open(tiny *rt) {
       .log = rt->log,
       .control = rt->control,
       .notify = rt->notify,
-      .thread = own_thread_id(),
+      .thread = gettid(),
       .look = tiny_hung_look,
       .interrupt = interrupt,
       .run_hung = run_hung,

@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@
 
 enum {
   TEXT_SIZE = 8192,
-  PATIENCE = 12,  /* ticks without an answer from Lua: it must be in C */
+  PATIENCE = 12, /* ticks without an answer from Lua: it must be in C */
   LOOK_MS = 200, /* the longest wait for an answer */
   GUESS_MS = 50,
   HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
@@ -366,7 +365,7 @@ bool tiny_interrupt_hold(tiny_interrupt *in, lua_State *L) {
 
 static int open_timer(tiny_interrupt *in) {
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
-  event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+  event._sigev_un._tid = gettid();
   return timer_create(CLOCK_MONOTONIC, &event, &in->timer);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * profile.c -- folding stacks and counting them. All memory is taken at the beginning, as samples come
- * where Lua is in the middle of something. */
+ * profile.c -- folding stacks and counting them. All memory is taken at the beginning, as samples
+ * come where Lua is in the middle of something. */
 #include "profile.h"
 
 #include <stdio.h>

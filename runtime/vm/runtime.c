@@ -108,7 +108,8 @@ void tiny_counts_show(tiny *rt) {
   atomic_store_explicit(&rt->state.lua_heap, heap, memory_order_relaxed);
 }
 
-/* The end of a turn: how long the loop was kept from waiting for events, since it last came here. */
+/* The end of a turn: how long the loop was kept from waiting for events, since it last came here.
+ */
 static void on_prepare(uv_prepare_t *prepare) {
   tiny *rt = prepare->data;
   tiny_state *s = &rt->state;
@@ -297,7 +298,8 @@ int tiny_run(tiny *rt) {
   return rt->exit_code;
 }
 
-/* Settled on both sides: what came in may have ended a stage, and what then begins may want another turn. */
+/* Settled on both sides: what came in may have ended a stage, and what then begins may want
+ * another turn. */
 int tiny_step(tiny *rt) {
   bool first;
   int rc = tiny_host_enter(rt, false, &first);

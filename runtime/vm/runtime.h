@@ -106,8 +106,9 @@ struct tiny {
 };
 
 /* -- entering Lua (stretch.c) */
-/* Every stretch of Lua on the loop thread is between these two. 'running' is the thread that will run, 'task' what it
- * is about (NULL: the driver), 'limit_ns' the longest that it may take (0: svr.watchdog.slice). */
+/* Every stretch of Lua on the loop thread is between these two. 'running' is the thread that will
+ * run, 'task' what it is about (NULL: the driver), 'limit_ns' the longest that it may take (0:
+ * svr.watchdog.slice). */
 typedef struct tiny_visit {
   tiny_stretch stretch;
   uint64_t busy_since; /* of the outer one */
@@ -116,7 +117,8 @@ void tiny_lua_enter(tiny_generation *generation, tiny_visit *visit, lua_State *r
                     const tiny_task *task, uint64_t limit_ns);
 /* Returns why Lua was stopped; that it hung is noted already. */
 tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit);
-/* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if it is a stop. */
+/* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if
+ * it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
 /* Say what a task is, in a line; a tiny_what_fn. */
 void tiny_task_describe(tiny_report *report, const void *task, lua_State *L);

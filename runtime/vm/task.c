@@ -165,7 +165,8 @@ static void pass_results(tiny_task *from, lua_State *to) {
 
 static int result_count(const tiny_task *task) { return task->failed ? 1 : lua_gettop(task->co); }
 
-/* lua_checkstack() would raise where nobody is to catch it when memory is short; a few there always are. */
+/* lua_checkstack() would raise where nobody is to catch it when memory is short; a few there
+ * always are. */
 static bool has_room(lua_State *co, int count) { return count <= 10 || lua_checkstack(co, count); }
 
 static void wake_joiners(tiny_task *task) {
@@ -230,7 +231,8 @@ static void end_strayed(tiny_task *task) {
   end(task, true);
 }
 
-/* What it returned or raised means nothing, and its stack may be anything. Run goes on, in a new task. */
+/* What it returned or raised means nothing, and its stack may be anything. Run goes on, in a new
+ * task. */
 static void end_stopped(tiny_task *task, tiny_stop stop) {
   tiny_generation *g = task->generation;
   bool again = (stop == TINY_STOP_SLICE || stop == TINY_STOP_LIMIT) && !task->cancelled &&
@@ -253,7 +255,8 @@ static int new_coroutine(lua_State *L) {
   return 0;
 }
 
-/* Out of memory. A dead coroutine keeps alive what it had on its stack, so the error is told without it. */
+/* Out of memory. A dead coroutine keeps alive what it had on its stack, so the error is told
+ * without it. */
 static void end_starved(tiny_task *task) {
   tiny_generation *g = task->generation;
   lua_State *dead = task->co;

@@ -62,7 +62,8 @@ struct tiny_task {
   char started_at[44];
 };
 
-/* One ready queue for all generations of a runtime. NULL when memory or the handle could not be had. */
+/* One ready queue for all generations of a runtime. NULL when memory or the handle could not be
+ * had. */
 tiny_scheduler *tiny_scheduler_open(uv_loop_t *loop, tiny_timers *timers);
 void tiny_scheduler_close(tiny_scheduler *scheduler); /* frees in the handle's close callback */
 

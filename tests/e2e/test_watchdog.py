@@ -99,6 +99,12 @@ class Hung(ServerCase):
         self.assertIn("main.lua:4: in ", server.output())
         self.assertEqual(server.lines("on_close"), [])
 
+    def test_a_silent_run_is_told_and_ended_without_interrupt_too(self):
+        server = self.hang("tiny.sleep(300)", {"svr.watchdog.interrupt": False})
+        self.assertEqual(server.exit_code(), 253)
+        self.assertIn("main.lua:4: in function", server.output())
+        self.assertEqual(server.lines("on_close") + server.lines("on_except"), [])
+
     def test_a_run_that_does_not_report_is_shown_where_it_waits(self):
         server = self.hang("tiny.sleep(300)")
         self.assertEqual(server.exit_code(), 253)

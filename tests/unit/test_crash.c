@@ -12,7 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The sanitizers have handlers of their own for these signals, and end the process in their own way. */
+/* The sanitizers have handlers of their own for these signals, and end the process in their own
+ * way. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { DIES_OF_SIGNAL = 0 };
 #else

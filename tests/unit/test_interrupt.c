@@ -15,8 +15,8 @@
 
 #define MS ((uint64_t)1000000)
 
-/* Under ThreadSanitizer a signal only arrives when its thread calls into the C library, so no Lua is
- * ever interrupted there: what remains is how the threads meet. */
+/* Under ThreadSanitizer a signal only arrives when its thread calls into the C library, so no Lua
+ * is ever interrupted there: what remains is how the threads meet. */
 #if defined(__SANITIZE_THREAD__)
 enum { SIGNALS = 0 };
 #else

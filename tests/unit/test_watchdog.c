@@ -59,7 +59,8 @@ static tiny_verdict look(uint64_t *next) {
   return tiny_watchdog_look(&dog, &sight, next);
 }
 
-/* Live until 'end' or a hang; the control thread sleeps as it is told to, unless it is stopped too. */
+/* Live until 'end' or a hang; the control thread sleeps as it is told to, unless it is stopped
+ * too. */
 static tiny_verdict live_until(uint64_t end) {
   uint64_t next;
   tiny_verdict verdict = look(&next);
