@@ -4,7 +4,7 @@ import signal
 import time
 import unittest
 
-from tiny_server import ServerCase, build_option, wait_for
+from tiny_server import SIGNALS, ServerCase, wait_for
 
 ON_CLOSE = 'function S:on_close(reason) self:info("on_close %s", reason) end'
 # Backtracking inside one C function: no hook ever runs, so nothing but a forced end helps.
@@ -126,10 +126,6 @@ class InOrder(ServerCase):
         self.assertIn("collected", server.output())
 
 
-# ThreadSanitizer keeps a signal back until the thread that it found calls something.
-taken_while_spinning = unittest.skipIf(build_option("TINY_SANITIZE") == "thread", "signals wait under TSan")
-
-
 class Forced(ServerCase):
     conf = {"svr.close.wait_lock_delay": 0.1, "svr.close.force_close_delay": 0.5}
 
@@ -138,7 +134,7 @@ class Forced(ServerCase):
         server.wait_line("spinning")
         return server
 
-    @taken_while_spinning
+    @unittest.skipUnless(SIGNALS, "ThreadSanitizer holds signals back")
     def test_lua_that_spins_is_ended_with_252(self):
         server = self.spinning()
         began = time.monotonic()
@@ -174,7 +170,7 @@ class Forced(ServerCase):
         server.project.script("")
         self.launch(server.project).wait_ready()
 
-    @taken_while_spinning
+    @unittest.skipUnless(SIGNALS, "ThreadSanitizer holds signals back")
     def test_a_second_signal_ends_it_at_once(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signal=number):

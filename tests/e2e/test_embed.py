@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from tiny_build import BUILD, ROOT, WAIT, Prefix, cached, said, sanitize
+from tiny_build import BUILD, ROOT, WAIT, Prefix, build_option, said, sanitize
 from tiny_server import SANITIZER, ServerCase, die_with_parent, wait_for
 
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]
@@ -55,7 +55,7 @@ class Library(unittest.TestCase):
         self.assertIn("@@TINY_0", said("nm", "-D", prefix.lib / "libtiny.so"))
 
     def test_everything_is_hardened(self):
-        if cached("TINY_HARDEN") != "ON":
+        if build_option("TINY_HARDEN") != "ON":
             self.skipTest("built without")
         files = [prefix.dir / "bin/tiny", prefix.lib / "libtiny.so", *(prefix.lib / "tiny").iterdir()]
         self.assertGreater(len(files), 3)
@@ -73,7 +73,7 @@ class Library(unittest.TestCase):
         for compiler, standard in (("gcc", "c11"), ("g++", "c++17")):
             with self.subTest(standard):
                 program = prefix.compile(compiler, PROGRAM, f"-std={standard}", *strict)
-                self.assertEqual(said(program), f"{cached('CMAKE_PROJECT_VERSION')} 1\n")
+                self.assertEqual(said(program), f"{build_option('CMAKE_PROJECT_VERSION')} 1\n")
 
     def test_no_path_of_the_build_is_in_what_is_installed(self):
         for file in prefix.dir.rglob("*"):

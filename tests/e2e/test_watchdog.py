@@ -5,17 +5,13 @@ import signal
 import time
 import unittest
 
-from tiny_server import TINY, ServerCase
+from tiny_server import SIGNALS, ServerCase
 
 SPAN = 0.8  # seconds; svr.timer.run_status_check_time_span of all these servers
 CONF = {"svr.timer.run_status_check_time_span": SPAN, "svr.close.force_close_delay": 20}
 CALLBACKS = """
 function S:on_except(err, trace) self:info("on_except %s", err) return true end
 function S:on_close(reason) self:info("on_close %s", reason) end"""
-
-with open(TINY, "rb") as binary:
-    SIGNALS = b"__tsan_init" not in binary.read()  # it keeps signals from code that makes no system call
-
 
 
 @unittest.skipUnless(SIGNALS, "ThreadSanitizer holds signals back")

@@ -1,28 +1,19 @@
 # SPDX-License-Identifier: MIT
 """tiny_build -- what the tests of the installed library share: the build under test, installed to a
 folder of its own, and compilers that suit it."""
-import re
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
 
-from tiny_server import ROOT, TINY, WAIT
+from tiny_server import ROOT, TINY, WAIT, build_option
 
 BUILD = Path(TINY).resolve().parent
 BUILD_WAIT = 600  # seconds, on a busy machine
 
 
-@cache
-def cached(name):
-    """A value of the build's CMake cache."""
-    match = re.search(rf"^{name}:\w+=(.*)$", (BUILD / "CMakeCache.txt").read_text(), re.M)
-    return match[1] if match else ""
-
-
 def sanitize():
     """The flags that a program needs which is to be linked with this build."""
-    return [f"-fsanitize={cached('TINY_SANITIZE')}"] if cached("TINY_SANITIZE") else []
+    return [f"-fsanitize={build_option('TINY_SANITIZE')}"] if build_option("TINY_SANITIZE") else []
 
 
 def said(*command, seconds=BUILD_WAIT, **options):
@@ -71,4 +62,4 @@ class Prefix:
         return {"PATH": "/usr/bin:/bin", "PKG_CONFIG_PATH": str(self.pc.parent)}
 
 
-__all__ = ["BUILD", "BUILD_WAIT", "Prefix", "ROOT", "TINY", "WAIT", "cached", "said", "sanitize"]
+__all__ = ["BUILD", "BUILD_WAIT", "Prefix", "ROOT", "TINY", "WAIT", "build_option", "said", "sanitize"]

@@ -63,10 +63,14 @@ def wait_for(condition, what, seconds=WAIT):
 
 
 def build_option(name):
-    """What the build of TINY was configured with, or None where that cannot be told."""
+    """A value of the CMake cache of the build under test, "" where that cannot be told."""
     cache = Path(TINY).parent / "CMakeCache.txt"
     match = re.search(rf"^{name}:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
-    return match and match[1]
+    return match[1] if match else ""
+
+
+# ThreadSanitizer keeps a signal back until the thread that it found calls something.
+SIGNALS = build_option("TINY_SANITIZE") != "thread"
 
 
 class Project:
