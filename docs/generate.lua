@@ -20,7 +20,9 @@ end
 -- What tiny.lua shows under which name: {["task.sleep"] = "tiny.sleep"}.
 local function exported()
   local names = {}
-  for name, from in read("lua/tiny.lua"):gmatch("\n  ([%w_]+) = ([%w_]+%.[%w_]+)") do names[from] = "tiny." .. name end
+  for name, from in read("lua/tiny.lua"):gmatch("\n  ([%w_]+) = ([%w_]+%.[%w_]+)") do
+    names[from] = "tiny." .. name
+  end
   return names
 end
 
@@ -117,8 +119,11 @@ local function chapter(out, title, path, outside, from)
 end
 
 local function lua_api()
-  local out = {"# Lua API", "", "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server"
-    .. " writes them; `?` may be left\nout. What fails in the world returns `nil, message, NAME`; what is wrong in the script raises.", ""}
+  local out = {
+    "# Lua API", "",
+    "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server writes them;",
+    "`?` may be left out. What fails in the world returns `nil, message, NAME`; what is wrong in the script raises.", "",
+  }
   local from = exported()
   for _, c in ipairs(chapters) do chapter(out, c[1], "lua/tiny/" .. c[2] .. ".lua", c[3], from) end
   while out[#out]:find("^%s*$") do out[#out] = nil end
