@@ -167,16 +167,17 @@ static int open_parts(tiny *rt, const tiny_options *options, char *why, size_t w
   tiny_state_init(&rt->state, rt->log);
   rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
   rt->timers = tiny_timers_open(&rt->loop);
-  rt->scheduler = rt->timers ? tiny_scheduler_open(&rt->loop, rt->timers) : NULL;
+  rt->scheduler = tiny_scheduler_open(&rt->loop);
   rt->phases = json_object();
   rt->watch = tiny_watch_open(&rt->loop, on_file_changed, rt);
   rt->sockets = tiny_sockets_open(rt);
   rt->saver = tiny_saver_open(rt);
-  if (!rt->log || !rt->inbox || !rt->scheduler || !rt->phases || !rt->watch || !rt->sockets ||
-      !rt->saver) {
+  if (!rt->log || !rt->inbox || !rt->timers || !rt->scheduler || !rt->phases || !rt->watch ||
+      !rt->sockets || !rt->saver) {
     snprintf(why, why_size, "no memory or threads for a runtime");
     return -1;
   }
+  tiny_timers_handle(rt->timers, TINY_DUE_TASK, tiny_task_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_LIMIT, tiny_limit_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_TIMER, tiny_executor_on_due, NULL);
   tiny_timers_handle(rt->timers, TINY_DUE_WORKER, tiny_worker_on_due, NULL);

@@ -1,82 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * task.c -- the ready queue, and the life of one task. */
+ * task.c -- the life of one task, from its start over its waits to its end. */
 #include "task.h"
 #include "generation.h"
 #include "limit.h"
 #include "runtime.h"
+#include "scheduler.h"
 #include "trace.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 4096 }; /* tasks resumed before I/O gets its turn */
-
-struct tiny_scheduler {
-  uv_idle_t idle; /* active while someone is ready, so that the loop does not sleep */
-  tiny_timers *timers;
-  tiny_task *first, **last;
-  unsigned ready;
-};
-
 static void run(tiny_task *task);
 
-static tiny_task *pop(tiny_scheduler *s) {
-  tiny_task *task = s->first;
-  s->first = task->later;
-  if (!s->first) s->last = &s->first;
-  s->ready--;
-  task->queued = false;
-  return task;
-}
-
-/* Whoever gets ready meanwhile runs in the next turn: fair to the sockets. */
-static void turn(uv_idle_t *idle) {
-  tiny_scheduler *s = idle->data;
-  for (unsigned n = s->ready < BATCH ? s->ready : BATCH; n > 0 && s->first; n--) run(pop(s));
-  if (!s->first) uv_idle_stop(idle);
-}
-
-tiny_scheduler *tiny_scheduler_open(uv_loop_t *loop, tiny_timers *timers) {
-  tiny_scheduler *s = calloc(1, sizeof *s);
-  if (!s) return NULL;
-  s->last = &s->first;
-  s->timers = timers;
-  uv_idle_init(loop, &s->idle);
-  s->idle.data = s;
-  tiny_timers_handle(timers, TINY_DUE_TASK, tiny_task_on_due, NULL);
-  return s;
-}
-
-static void on_close(uv_handle_t *handle) { free(handle->data); }
-
-void tiny_scheduler_close(tiny_scheduler *s) { uv_close((uv_handle_t *)&s->idle, on_close); }
-
-static void enqueue(tiny_task *task) {
-  tiny_scheduler *s = task->generation->scheduler;
-  if (task->queued) return;
-  task->queued = true;
-  task->later = NULL;
-  if (!s->first) uv_idle_start(&s->idle, turn);
-  *s->last = task;
-  s->last = &task->later;
-  s->ready++;
-}
-
-/* Take all tasks of a generation out of the queue. */
-static void dequeue_all(tiny_scheduler *s, const tiny_generation *g) {
-  for (tiny_task **at = &s->first; *at;) {
-    tiny_task *task = *at;
-    if (task->generation != g) {
-      at = &task->later;
-      continue;
-    }
-    *at = task->later;
-    if (!*at) s->last = at;
-    s->ready--;
-    task->queued = false;
-  }
-}
+static void enqueue(tiny_task *task) { tiny_scheduler_push(task->generation->scheduler, task); }
 
 static lua_State *take_coroutine(lua_State *L, tiny_generation *g, int *ref) {
   if (g->pooled > 0) {
@@ -165,9 +102,9 @@ static void pass_results(tiny_task *from, lua_State *to) {
 
 static int result_count(const tiny_task *task) { return task->failed ? 1 : lua_gettop(task->co); }
 
-/* lua_checkstack() would raise where nobody is to catch it when memory is short; a few there
- * always are. */
-static bool has_room(lua_State *co, int count) { return count <= 10 || lua_checkstack(co, count); }
+bool tiny_task_has_room(lua_State *co, int count) {
+  return count <= 10 || lua_checkstack(co, count);
+}
 
 static void wake_joiners(tiny_task *task) {
   while (task->joiners) {
@@ -175,7 +112,7 @@ static void wake_joiners(tiny_task *task) {
     int count = result_count(task);
     task->joiners = joiner->later;
     joiner->leave = NULL;
-    if (!has_room(joiner->co, count + 2) || !has_room(task->co, count)) {
+    if (!tiny_task_has_room(joiner->co, count + 2) || !tiny_task_has_room(task->co, count)) {
       tiny_task_cancel(joiner); /* no memory even for a pointer */
       continue;
     }
@@ -333,7 +270,7 @@ tiny_task *tiny_task_here(lua_State *L, const char *what) {
 static void (*unpark(tiny_task *task))(tiny_task *) {
   void (*leave)(tiny_task *) = task->leave;
   task->leave = NULL;
-  tiny_timers_remove(task->generation->scheduler->timers, task->due);
+  tiny_timers_remove(task->generation->runtime->timers, task->due);
   task->due = 0;
   return leave;
 }
@@ -359,7 +296,7 @@ int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *), void *source) {
 
 int tiny_task_park_until(tiny_task *task, void (*leave)(tiny_task *), void *source,
                          uint64_t deadline_ns) {
-  tiny_timers *timers = task->generation->scheduler->timers;
+  tiny_timers *timers = task->generation->runtime->timers;
   if (deadline_ns) task->due = tiny_timers_add(timers, deadline_ns, TINY_DUE_TASK, (uintptr_t)task);
   if (!deadline_ns || task->due) return tiny_task_park(task, leave, source);
   task->source = source;
@@ -438,12 +375,12 @@ void tiny_tasks_abandon(tiny_generation *g) {
        task = task->next) /* all leave before any goes: they may */
     abandon_wait(task);   /* wait for one another */
   for (tiny_task *task = g->tasks; task; task = task->next) end_abandoned(task);
-  dequeue_all(g->scheduler, g);
+  tiny_scheduler_forget(g->scheduler, g);
   while (g->tasks) forget(g->tasks);
   memset(g->live, 0, sizeof g->live);
 }
 
-/* -- waits of the scheduler's own ------------------------------------------ */
+/* -- the waits that every task has ----------------------------------------- */
 
 static void leave_nothing(tiny_task *task) { (void)task; }
 
@@ -454,64 +391,14 @@ void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
   tiny_task_resume(task);
 }
 
-/* sleep(seconds) */
-static int l_sleep(lua_State *L) {
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0, 1, "seconds must be a number from 0 on");
-  tiny_task *task = tiny_task_here(L, "tiny.sleep");
-  if (seconds == 0) {
-    task->leave = leave_nothing;
-    if (is_stopped(task))
-      raise_at_wait(task);
-    else
-      task->leave = NULL, enqueue(task);
-    return lua_yield(L, 0);
-  }
-  return tiny_task_park_until(task, leave_nothing, NULL, tiny_timers_after(seconds));
-}
-
-#define TASK "tiny.task"
-
-static tiny_task *check_task(lua_State *L, int index) {
-  tiny_task *task = *(tiny_task **)luaL_checkudata(L, index, TASK);
-  luaL_argcheck(L, task, index, "its generation is over");
-  return task;
-}
-
-static void note_origin(lua_State *L, tiny_task *task) {
-  lua_Debug ar;
-  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
-  size_t size = strlen(ar.short_src), room = sizeof task->started_at - 1;
-  memcpy(task->started_at, ar.short_src + (size > room ? size - room : 0),
-         (size > room ? room : size) + 1);
-  task->started_line = ar.currentline;
-}
-
-/* go(fn, ...) -> task */
-static int l_go(lua_State *L) {
-  tiny_generation *g = tiny_generation_of(L);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  if (g->life < TINY_ENTERED)
-    return luaL_error(
-        L, "tiny.go while the script is being loaded: top-level code only defines, on_start acts");
-  int count = lua_gettop(L);
-  tiny_task **box = lua_newuserdata(L, sizeof *box);
-  *box = NULL;
-  luaL_getmetatable(L, TASK);
-  lua_setmetatable(L, -2);
-  tiny_task *task = tiny_task_new(L, g, TINY_TASK_GO);
-  *box = task;
-  task->box = box;
-  note_origin(L, task);
-  lua_insert(L, 1); /* box fn ... */
-  if (!has_room(task->co, count)) {
-    task->cancelled = true; /* it ends without having begun */
-    tiny_task_ready(task, 0);
-    return luaL_error(L, "too many arguments");
-  }
-  lua_xmove(L, task->co, count);
-  tiny_task_ready(task, count - 1);
-  return 1;
+int tiny_task_sleep(tiny_task *task, double seconds) {
+  if (seconds > 0)
+    return tiny_task_park_until(task, leave_nothing, NULL, tiny_timers_after(seconds));
+  if (is_stopped(task))
+    raise_at_wait(task);
+  else
+    enqueue(task);
+  return lua_yield(task->co, 0);
 }
 
 static void leave_join(tiny_task *task) {
@@ -521,16 +408,12 @@ static void leave_join(tiny_task *task) {
   *at = task->later;
 }
 
-/* join(task) -> nil, ok, results or error: at once when it has ended */
-static int l_join(lua_State *L) {
-  tiny_task *joined = check_task(L, 1);
-  tiny_task *task = tiny_task_here(L, "task:join");
-  luaL_argcheck(L, joined != task, 1, "a task cannot join itself");
+int tiny_task_join(tiny_task *task, tiny_task *joined) {
   if (joined->ended) {
     int count = result_count(joined);
-    luaL_checkstack(L, count + 2, "too many results");
+    luaL_checkstack(task->co, count + 2, "too many results");
     joined->unreported = false; /* it is the joiner's error now */
-    pass_results(joined, L);
+    pass_results(joined, task->co);
     return count + 2;
   }
   tiny_task **at = &joined->joiners;
@@ -540,75 +423,7 @@ static int l_join(lua_State *L) {
   return tiny_task_park(task, leave_join, joined);
 }
 
-/* cancel(task) */
-static int l_cancel(lua_State *L) {
-  tiny_task_cancel(check_task(L, 1));
-  return 0;
-}
-
-/* origin(task) -> coroutine, where it was started: for a traceback of one that has failed */
-static int l_origin(lua_State *L) {
-  tiny_task *task = check_task(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, task->co_ref);
-  lua_pushfstring(L, "%s:%d", task->started_at, task->started_line);
-  return 2;
-}
-
-/* done(task) -> bool */
-static int l_done(lua_State *L) {
-  lua_pushboolean(L, check_task(L, 1)->ended);
-  return 1;
-}
-
-static int l_gc(lua_State *L) {
-  tiny_task *task = *(tiny_task **)luaL_checkudata(L, 1, TASK);
-  if (!task) return 0;
+void tiny_task_let_go(tiny_task *task) {
   task->box = NULL;
   if (task->ended && !task->queued) bury(task);
-  return 0;
-}
-
-/* cancel_self(): the running task ends at its next wait */
-static int l_cancel_self(lua_State *L) {
-  tiny_generation *g = tiny_generation_of(L);
-  if (g->current) tiny_task_cancel(g->current);
-  return 0;
-}
-
-/* failure(code) -> message, NAME: of a negative UV code */
-static int l_failure(lua_State *L) {
-  int code = (int)luaL_checkinteger(L, 1);
-  lua_pushstring(L, code == UV_ETIMEDOUT ? "timeout" : uv_strerror(code));
-  lua_pushstring(L, uv_err_name(code));
-  return 2;
-}
-
-/* ready() -> how many tasks are about to run */
-static int l_ready(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)tiny_generation_of(L)->scheduler->ready);
-  return 1;
-}
-
-static const luaL_Reg functions[] = {
-    {"ready", l_ready},
-    {"sleep", l_sleep},
-    {"go", l_go},
-    {"join", l_join},
-    {"cancel", l_cancel},
-    {"done", l_done},
-    {"cancel_self", l_cancel_self},
-    {"failure", l_failure},
-    {"origin", l_origin},
-    {NULL, NULL},
-};
-
-int luaopen_tiny_task(lua_State *L) {
-  luaL_newmetatable(L, TASK);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  luaL_register(L, NULL, functions);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "methods"); /* the metatable, for lua/tiny/task.lua */
-  return 1;
 }

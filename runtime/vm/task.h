@@ -14,6 +14,7 @@
 #define TINY_TASK_H
 
 #include "interrupt.h"
+#include "scheduler.h"
 #include "timers.h"
 #include <lua.h>
 #include <stdbool.h>
@@ -21,7 +22,6 @@
 
 typedef struct tiny_generation tiny_generation;
 typedef struct tiny_task tiny_task;
-typedef struct tiny_scheduler tiny_scheduler;
 
 typedef enum tiny_task_kind {
   TINY_TASK_STEP,    /* a callback that the runtime waits for: on_start, on_close, on_except */
@@ -61,11 +61,6 @@ struct tiny_task {
   int started_line;  /* where tiny.go was called */
   char started_at[44];
 };
-
-/* One ready queue for all generations of a runtime. NULL when memory or the handle could not be
- * had. */
-tiny_scheduler *tiny_scheduler_open(uv_loop_t *loop, tiny_timers *timers);
-void tiny_scheduler_close(tiny_scheduler *scheduler); /* frees in the handle's close callback */
 
 /* Make a task; push function and arguments on task->co, then tiny_task_ready(). Raises on
  * 'L' when out of memory, so call it protected. */
@@ -123,6 +118,18 @@ unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind
 
 /* Forget every task of a generation whose Lua never runs again. */
 void tiny_tasks_abandon(tiny_generation *generation);
+
+/* Room for so many values on a coroutine that does not run. lua_checkstack() would raise where nobody
+ * is to catch it when memory is short, and for a few there always is room. */
+bool tiny_task_has_room(lua_State *co, int count);
+
+/* Ends of lua_CFunctions that wait: for so many seconds, 0 being a turn of the loop; for the end of
+ * another task, the results then being nil, ok and its results or its error. */
+int tiny_task_sleep(tiny_task *task, double seconds);
+int tiny_task_join(tiny_task *task, tiny_task *joined);
+
+/* Lua's handle on it is gone. */
+void tiny_task_let_go(tiny_task *task);
 
 /* Handler of TINY_DUE_TASK. */
 void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now);
