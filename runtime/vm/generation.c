@@ -389,7 +389,12 @@ static int enter_protected(lua_State *L) {
     lua_pushstring(L, g->runtime->argv[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  lua_call(L, 3, 1);
+  uint64_t token = tiny_duty_token(g->runtime->duty);
+  if (token)
+    lua_pushnumber(L, (double)token);
+  else
+    lua_pushnil(L);
+  lua_call(L, 4, 1);
   lua_rawseti(L, LUA_REGISTRYINDEX, g->server); /* its slot was taken at opening */
   return 0;
 }
