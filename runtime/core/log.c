@@ -98,6 +98,19 @@ static int apply(tiny_log *log, tiny_log_settings *settings) {
   return 0;
 }
 
+int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
+  tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
+  if (!settings) return -1;
+  adjust(log, settings);
+  pthread_mutex_lock(&log->lock);
+  int error = apply(log, settings);
+  pthread_mutex_unlock(&log->lock);
+  if (!error) return 0;
+  snprintf(why, why_size, "log.buffer: out of memory");
+  tiny_log_settings_free(settings);
+  return -1;
+}
+
 static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_size) {
   if (settings->sinks[TINY_SINK_FILE].on &&
       tiny_sink_file_check(settings->conf, why, why_size) != 0) {
@@ -105,21 +118,6 @@ static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_
   }
   if (!settings->sinks[TINY_SINK_SYSLOG].on) return 0;
   return tiny_sink_syslog_check(settings->conf, why, why_size);
-}
-
-int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
-  tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
-  if (!settings) return -1;
-  adjust(log, settings);
-  int error = check_sinks(settings, why, why_size);
-  if (!error) {
-    pthread_mutex_lock(&log->lock);
-    error = apply(log, settings);
-    pthread_mutex_unlock(&log->lock);
-    if (error) snprintf(why, why_size, "log.buffer: out of memory");
-  }
-  if (error) tiny_log_settings_free(settings);
-  return error;
 }
 
 int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
@@ -304,6 +302,7 @@ void tiny_log_close(tiny_log *log, unsigned ms) {
     pthread_join(log->thread, NULL);
     destroy(log);
   } else {
-    pthread_detach(log->thread); /* it keeps the log, which is never freed */
+    atomic_store(&log->crashed, true); /* should it ever come back, it does nothing more */
+    pthread_detach(log->thread);       /* and keeps the log, which is never freed */
   }
 }

@@ -37,8 +37,8 @@ struct tiny_log {
   _Atomic bool stop;                               /* empty the ring, then end */
   _Atomic uint64_t stop_by_ns;                     /* CLOCK_MONOTONIC; set before 'stop' */
   _Atomic bool nudged;                             /* woken for something not in the ring */
-  _Atomic bool crashed;                            /* a signal handler takes over the sinks */
-  _Atomic bool parked;                             /* the thread has left them to it */
+  _Atomic bool crashed; /* leave the sinks alone: a signal handler has them */
+  _Atomic bool parked;  /* the thread has left them to it */
 
   pthread_t thread;
   pthread_mutex_t lock; /* guards what is below until the next comment */
