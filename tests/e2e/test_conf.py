@@ -212,7 +212,8 @@ class Accepted(ServerCase):
         project.write("other.lua", 'return "beside conf"')
         project.write("src/part.lua", 'return "beside script"')
         project.write("src/main.lua", 'local S = require("tiny").Server:extend()\n'
-                      'local a, b = require "part", require "other"\nfunction S:on_start() self:info("found %s, %s", a, b) end\nreturn S\n')
+                      'local a, b = require "part", require "other"\n'
+                      'function S:on_start() self:info("found %s, %s", a, b) end\nreturn S\n')
         server = self.launch(project).wait_ready()
         self.assertTrue(server.wait_line("found ").endswith("found beside script, beside conf"))
 

@@ -102,7 +102,7 @@ class Timers(ServerCase):
           self:add_timer("u", tiny.PeriodTimer(function() self:info("other") end, 0.01))
         end""")
         server.wait_line("other", times=10)
-        self.assertEqual([line[5:] for line in server.lines("left")], ["left 2 number", "left 1 number", "left 0 number"])
+        self.assertEqual(server.lines("left"), ["INFO left 2 number", "INFO left 1 number", "INFO left 0 number"])
 
     def test_they_fire_while_run_waits(self):
         server = self.start("""
