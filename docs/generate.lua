@@ -121,8 +121,9 @@ end
 local function lua_api()
   local out = {
     "# Lua API", "",
-    "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server writes them;",
-    "`?` may be left out. What fails in the world returns `nil, message, NAME`; what is wrong in the script raises.", "",
+    "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server writes",
+    "them; `?` may be left out. What fails in the world returns `nil, message, NAME`; what is wrong in the",
+    "script raises.", "",
   }
   local from = exported()
   for _, c in ipairs(chapters) do chapter(out, c[1], "lua/tiny/" .. c[2] .. ".lua", c[3], from) end
