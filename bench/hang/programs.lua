@@ -48,6 +48,7 @@ measure("tables", function()
   local trees = {}
   local function grow(depth) return depth > 0 and { grow(depth - 1), grow(depth - 1) } or {} end
   for i = 1, 20 do trees[i % 4] = grow(14) end
+  return trees
 end)
 
 measure("closures", function()

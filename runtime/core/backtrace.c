@@ -15,7 +15,7 @@
 enum { MAX_FRAMES = 40 };
 
 typedef struct symbols {
-  const ElfW(Sym) * table;
+  const Elf64_Sym *table;
   const char *names;
   size_t count;
 } symbols;
@@ -36,14 +36,14 @@ static uintptr_t hit_address(const void *context) {
 }
 
 /* The loader makes these addresses absolute, except in the vDSO. */
-static const void *section(const struct link_map *map, ElfW(Addr) address) {
+static const void *section(const struct link_map *map, Elf64_Addr address) {
   return (const void *)(address < map->l_addr ? address + map->l_addr : address);
 }
 
 /* A GNU hash table does not tell how many symbols there are: its last chain ends with the last. */
 static size_t count_symbols(const uint32_t *hash) {
   uint32_t buckets = hash[0], first = hash[1], last = 0;
-  const uint32_t *bucket = hash + 4 + hash[2] * (sizeof(ElfW(Addr)) / sizeof *hash);
+  const uint32_t *bucket = hash + 4 + hash[2] * (sizeof(Elf64_Addr) / sizeof *hash);
   const uint32_t *chain = bucket + buckets;
   for (uint32_t i = 0; i < buckets; i++)
     if (bucket[i] > last) last = bucket[i];
@@ -54,7 +54,7 @@ static size_t count_symbols(const uint32_t *hash) {
 
 static symbols symbols_of(const struct link_map *map) {
   symbols found = {0};
-  for (const ElfW(Dyn) *entry = map->l_ld; entry && entry->d_tag != DT_NULL; entry++) {
+  for (const Elf64_Dyn *entry = map->l_ld; entry && entry->d_tag != DT_NULL; entry++) {
     const void *at = section(map, entry->d_un.d_ptr);
     if (entry->d_tag == DT_SYMTAB) found.table = at;
     if (entry->d_tag == DT_STRTAB) found.names = at;
@@ -63,9 +63,9 @@ static symbols symbols_of(const struct link_map *map) {
   return found;
 }
 
-static const ElfW(Sym) * symbol_at(const symbols *all, uintptr_t offset) {
+static const Elf64_Sym *symbol_at(const symbols *all, uintptr_t offset) {
   for (size_t i = 0; all->table && all->names && i < all->count; i++) {
-    const ElfW(Sym) *symbol = &all->table[i];
+    const Elf64_Sym *symbol = &all->table[i];
     if (ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && offset >= symbol->st_value &&
         offset < symbol->st_value + symbol->st_size)
       return symbol;
@@ -83,7 +83,7 @@ static void put_place(tiny_report *report, uintptr_t address) {
   const char *file = strrchr(map->l_name, '/');
   uintptr_t offset = address - map->l_addr;
   symbols all = symbols_of(map);
-  const ElfW(Sym) *symbol = symbol_at(&all, offset);
+  const Elf64_Sym *symbol = symbol_at(&all, offset);
   tiny_report_put(report, file ? file + 1 : *map->l_name ? map->l_name : "program");
   tiny_report_put(report, symbol ? ": " : "+");
   if (symbol) {

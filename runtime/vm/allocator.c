@@ -15,7 +15,8 @@ static void press(tiny_allocator *a, int pressure, int kick) {
   a->pressure = pressure;
   lua_gc(a->L, LUA_GCSETPAUSE, pressures[pressure].pause);
   lua_gc(a->L, LUA_GCSETSTEPMUL, pressures[pressure].stepmul);
-  if (kick) lua_gc(a->L, LUA_GCRESTART, 0); /* the next check begins a cycle */
+  /* The next check begins a cycle, unless the collector was stopped on purpose. */
+  if (kick && lua_gc(a->L, LUA_GCISRUNNING, 0)) lua_gc(a->L, LUA_GCRESTART, 0);
 }
 
 /* None of these collector calls allocates or collects, so they are safe in the allocator. */

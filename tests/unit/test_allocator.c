@@ -93,6 +93,14 @@ START_TEST(the_collector_is_left_alone_again_when_there_is_room) {
 }
 END_TEST
 
+START_TEST(a_collector_that_was_stopped_stays_stopped) {
+  run_ok("collectgarbage('stop') gone = false getmetatable(newproxy(true)).__gc = function() gone "
+         "= true end\n"
+         "local t = {} for i = 1, 5e5 do t[i] = {i} end t = nil assert(not gone)\n"
+         "collectgarbage('restart') collectgarbage() assert(gone)");
+}
+END_TEST
+
 START_TEST(a_limit_that_is_used_up_already_is_refused) {
   lua_State *other = luaL_newstate();
   tiny_allocator small;
@@ -110,6 +118,7 @@ int main(void) {
   tcase_add_loop_test(c, every_kind_of_excess_is_an_error_and_not_the_end, 0, EATERS);
   tcase_add_test(c, three_quarters_of_the_limit_hold_live_data);
   tcase_add_test(c, the_collector_is_left_alone_again_when_there_is_room);
+  tcase_add_test(c, a_collector_that_was_stopped_stays_stopped);
   tcase_add_test(c, a_limit_that_is_used_up_already_is_refused);
   suite_add_tcase(suite, c);
   SRunner *runner = srunner_create(suite);
