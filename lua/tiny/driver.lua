@@ -86,14 +86,15 @@ local function index_of(result)
   end
 end
 
---- Make the server and return it.
-function driver.enter(context, number, args)
+--- Make the server and return it. The token is nil outside of a cluster.
+function driver.enter(context, number, args, token)
   server = setmetatable({
     name = values["svr.name"],
     conf = values,
     context = context,
     args = args,
     generation = number,
+    token = token,
   }, { __index = index_of(class) })
   return server
 end
@@ -170,10 +171,12 @@ end
 
 -- -- running -----------------------------------------------------------------
 
---- on_reload after a reload, then on_start. A step: its error is the outcome.
-function driver.on_start(reload)
+--- on_reload after a reload ("reload"), on_active after an election ("active"), then on_start. A
+--- step: its error is the outcome.
+function driver.on_start(after)
   timer.start()
-  if reload and server.on_reload then server:on_reload() end
+  if after == "reload" and server.on_reload then server:on_reload() end
+  if after == "active" and server.on_active then server:on_active(server.token) end
   if server.on_start then server:on_start() end
 end
 
@@ -181,6 +184,11 @@ end
 function driver.on_close(reason)
   driver.summary()
   if server.on_close then server:on_close(reason) end
+end
+
+--- A step, like on_close.
+function driver.on_standby(reason)
+  if server.on_standby then server:on_standby(reason) end
 end
 
 local pause = 0.1 -- seconds, after the next error in run
@@ -243,9 +251,14 @@ local function loaded_files()
   return files
 end
 
+--- Watch the files that make it up, if svr.watch is on.
+function driver.watch()
+  runtime.watch(values["svr.watch"] and loaded_files() or {})
+end
+
 --- Begin what goes on by itself: run, the summaries, the watch on the files.
 function driver.serve()
-  runtime.watch(values["svr.watch"] and loaded_files() or {})
+  driver.watch()
   timer.serve()
   add_summary()
   if server.run then runtime.start("run", run) end

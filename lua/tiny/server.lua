@@ -1,6 +1,7 @@
 --- The class that a server script extends. What its methods do is the runtime's;
 --- the callbacks are the script's: on_start, on_reload, on_close(reason),
---- on_except(err, trace), get_summary, run, on_done(key, result).
+--- on_except(err, trace), get_summary, run, on_done(key, result), on_active(token),
+--- on_standby(reason).
 local log = require "tiny.log"
 local runtime = require "tiny.core.runtime"
 local saver = require "tiny.core.saver"
@@ -13,9 +14,12 @@ local timer = require "tiny.timer"
 ---@field context table          plain data that lives on across reloads
 ---@field args string[]          what followed the script on the command line
 ---@field generation integer     1, 2, ...
+---@field token? integer         the fencing token of this term as the active; nil without svr.cluster.etcd
 ---@field on_start? fun(self)    acquire: open, listen, add timers
 ---@field on_reload? fun(self)   after a reload, before on_start
 ---@field on_close? fun(self, reason: string)  release; "close", "reload", "error", "hung" or "standby"
+---@field on_active? fun(self, token: integer)  elected: before on_start
+---@field on_standby? fun(self, reason: string)  not the active any more: after on_close("standby")
 ---@field on_except? fun(self, err: any, trace: string): boolean?  true: go on
 ---@field get_summary? fun(self): string|table
 ---@field run? fun(self)         called again and again; may wait, must not spin

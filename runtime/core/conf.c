@@ -105,9 +105,11 @@ uint64_t tiny_conf_ns(const tiny_conf *conf, const char *key) {
   return seconds_in(tiny_conf_number(conf, key), 1e9);
 }
 
+char *tiny_conf_absolute(const tiny_conf *conf, const char *path) { return join(conf->dir, path); }
+
 char *tiny_conf_path(const tiny_conf *conf, const char *key) {
   const char *path = tiny_conf_string(conf, key);
-  return path ? join(conf->dir, path) : NULL;
+  return path ? tiny_conf_absolute(conf, path) : NULL;
 }
 
 const char *tiny_conf_file(const tiny_conf *conf) { return conf->file; }

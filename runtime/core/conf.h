@@ -36,6 +36,9 @@ uint64_t tiny_conf_ns(const tiny_conf *conf, const char *key);
  * The caller frees it. NULL when the key holds no text or out of memory. */
 char *tiny_conf_path(const tiny_conf *conf, const char *key);
 
+/* The same of a path that stands elsewhere in it. The caller frees it; NULL when out of memory. */
+char *tiny_conf_absolute(const tiny_conf *conf, const char *path);
+
 /* Absolute path of conf.lua itself and of its folder; owned by the conf. */
 const char *tiny_conf_file(const tiny_conf *conf);
 const char *tiny_conf_dir(const tiny_conf *conf);

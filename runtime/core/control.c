@@ -82,7 +82,7 @@ void tiny_control_deadline(tiny_control *control, uint64_t ms) {
   pthread_mutex_unlock(&control->lock);
 }
 
-static void end_now(tiny_control *control, int code, const char *why) {
+void tiny_control_end(tiny_control *control, int code, const char *why) {
   tiny_err(control->parts.log, "%s", why);
   tiny_requests_closed(control->requests, true);
   if (control->path) unlink(control->path);
@@ -92,10 +92,10 @@ static void end_now(tiny_control *control, int code, const char *why) {
 static void on_deadline(uv_timer_t *timer) {
   tiny_control *control = timer->data;
   if (tiny_state_is_hung(control->parts.state))
-    end_now(control, TINY_EXIT_HUNG, "hung: ended by force");
+    tiny_control_end(control, TINY_EXIT_HUNG, "hung: ended by force");
   else
-    end_now(control, TINY_EXIT_FORCED,
-            "closing took longer than svr.close.force_close_delay: ended by force");
+    tiny_control_end(control, TINY_EXIT_FORCED,
+                     "closing took longer than svr.close.force_close_delay: ended by force");
 }
 
 static void on_overdue(uv_timer_t *timer) {
@@ -147,7 +147,7 @@ static void reload(tiny_control *control) {
 static void stop(tiny_control *control, unsigned times) {
   control->stops += times;
   if (control->stops > 1)
-    end_now(control, TINY_EXIT_FORCED, "told to stop a second time: ended by force");
+    tiny_control_end(control, TINY_EXIT_FORCED, "told to stop a second time: ended by force");
   else
     tiny_control_begin_close(control);
 }

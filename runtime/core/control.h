@@ -66,6 +66,9 @@ void tiny_control_send(tiny_control *control, tiny_errand *errand);
  * has closed it before tiny_control_close(). */
 uv_loop_t *tiny_control_loop(tiny_control *control);
 
+/* End the process now with this exit code; 'why' goes to the log. Control thread. */
+void tiny_control_end(tiny_control *control, int code, const char *why);
+
 /* Somebody asked for the closing: post it, once, and start its deadlines. Control thread. */
 void tiny_control_begin_close(tiny_control *control);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * mail_text.c -- headers, and everything that may be longer or wider than SMTP allows in base64. */
 #include "mail_text.h"
+#include "base64.h"
 #include "log_text.h"
 
 #include <stdatomic.h>
@@ -14,16 +15,11 @@
 #define WORD_BYTES 45 /* of a subject in one encoded word, which may have 75 characters */
 #define LINE_BYTES 57 /* of the body in one line of 76 characters */
 
+/* At most a line's bytes. */
 static void base64(FILE *out, const char *text, size_t size) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (; size > 0; text += size < 3 ? size : 3, size -= size < 3 ? size : 3) {
-    unsigned char b[3] = {0};
-    memcpy(b, text, size < 3 ? size : 3);
-    putc(digits[b[0] >> 2], out);
-    putc(digits[(b[0] & 3) << 4 | b[1] >> 4], out);
-    putc(size > 1 ? digits[(b[1] & 15) << 2 | b[2] >> 6] : '=', out);
-    putc(size > 2 ? digits[b[2] & 63] : '=', out);
-  }
+  char line[TINY_BASE64_ROOM(LINE_BYTES)];
+  tiny_base64_encode(text, size, line);
+  fputs(line, out);
 }
 
 static int is_ascii(const char *text) {

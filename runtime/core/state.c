@@ -33,6 +33,7 @@ void tiny_state_fini(tiny_state *state) {
   free(state->last_reload_result);
   free(state->hung_stack);
   json_decref(state->app);
+  json_decref(state->members);
   pthread_mutex_destroy(&state->lock);
 }
 
@@ -54,6 +55,21 @@ void tiny_state_enter(tiny_state *state, tiny_phase phase) {
   if (phase == (tiny_phase)old || of_reload) return;
   pthread_mutex_lock(&state->lock);
   tell(state, TINY_NEWS_STATE);
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_role(tiny_state *state, const char *role, uint64_t token) {
+  pthread_mutex_lock(&state->lock);
+  state->role = role;
+  state->token = token;
+  tell(state, TINY_NEWS_STATE);
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_members(tiny_state *state, json_t *members) {
+  pthread_mutex_lock(&state->lock);
+  json_decref(state->members);
+  state->members = members;
   pthread_mutex_unlock(&state->lock);
 }
 
@@ -205,8 +221,10 @@ static void add_identity(tiny_state *state, json_t *info, uint64_t now) {
   json_object_set_new(info, "name", tiny_utf8_json(name));
   json_object_set_new(info, "pid", count((uint64_t)getpid()));
   json_object_set_new(info, "host", host());
-  json_object_set_new(info, "role", json_null());
-  json_object_set_new(info, "token", json_null());
+  json_object_set_new(info, "role", state->role ? json_string(state->role) : json_null());
+  json_object_set_new(info, "token", state->token ? count(state->token) : json_null());
+  json_object_set_new(info, "members",
+                      state->members ? json_deep_copy(state->members) : json_null());
   json_object_set_new(info, "start_time", point(state->start_time));
   json_object_set_new(info, "uptime", seconds(now - state->start_ns));
 }

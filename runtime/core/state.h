@@ -64,6 +64,9 @@ struct tiny_state {
   tiny_draining draining[TINY_DRAINING_SHOWN];
   unsigned draining_count;
   json_t *app;       /* gauges and counters of the server's own */
+  const char *role;  /* "active" or "standby"; NULL: not one of several */
+  uint64_t token;    /* of the present term; 0: none */
+  json_t *members;   /* of the cluster, as objects; NULL: not one of several */
   tiny_told_fn told; /* the watcher; NULL: nobody */
   void *told_data;
 };
@@ -81,6 +84,10 @@ void tiny_state_summary(tiny_state *state, const char *summary);
 void tiny_state_reloaded(tiny_state *state, bool ok, const char *result); /* time is set when ok */
 void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack); /* 0, NULL: no more */
 void tiny_state_app(tiny_state *state, const char *name, double value, bool add);
+
+/* Our part in the cluster: literals only; and who is in it (a reference that is taken over). */
+void tiny_state_role(tiny_state *state, const char *role, uint64_t token);
+void tiny_state_members(tiny_state *state, json_t *members);
 
 /* Have 'told' called with all news, on the thread that brings them and under the lock: it must
  * neither wait nor come back here. One watcher at a time, NULL for none. Any thread. */

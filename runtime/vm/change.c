@@ -7,7 +7,8 @@
  *                     refused              +------ roll back ----+
  *
  * In the place of quiet, on_close and carry the start has restore: the context of the last
- * checkpoint, if checkpoints are made.
+ * checkpoint, if checkpoints are made. One of several stands by after admission, and goes on
+ * from there when it is elected.
  */
 #include "api_log.h"
 #include "guard.h"
@@ -53,13 +54,13 @@ static void finish(tiny *rt, bool ok, const char *text) {
   answer(asks, ok, text);
 }
 
-static void start_failed(tiny *rt) {
+static void start_failed(tiny *rt, int code) {
   tiny_notify_status(rt->notify, rt->change.why);
   if (rt->closing.wanted)
     tiny_info(rt->log, "closed while starting");
   else
     tiny_err(rt->log, "cannot start: %s", rt->change.why);
-  rt->exit_code = rt->closing.wanted ? rt->closing.code : TINY_EXIT_START;
+  rt->exit_code = rt->closing.wanted ? rt->closing.code : code;
   rt->finished = true;
   finish(rt, false, rt->change.why);
 }
@@ -68,7 +69,7 @@ static void refused(tiny *rt) {
   tiny_change *c = &rt->change;
   char text[TINY_WHY + 64];
   if (!rt->current) {
-    start_failed(rt);
+    start_failed(rt, rt->last_number == 0 ? TINY_EXIT_START : TINY_EXIT_ERROR);
     return;
   }
   snprintf(text, sizeof text, "refused: %s; generation %llu goes on", c->why,
@@ -101,6 +102,7 @@ static void serve(tiny *rt, tiny_generation *g) {
   rt->host.serving = true;
   tiny_sockets_serve(rt->sockets, g);
   tiny_saver_follow(rt->saver, g->conf);
+  tiny_duty_serve(rt->duty);
   tiny_generation_call(g, "serve");
   tiny_counts_show(rt);
   tiny_state_enter(&rt->state, TINY_RUNNING);
@@ -138,7 +140,7 @@ static void roll_back(tiny *rt) {
   discard(rt, c->to);
   c->to = NULL;
   if (!c->from) {
-    start_failed(rt);
+    start_failed(rt, TINY_EXIT_START);
     return;
   }
   tiny_log_configure(rt->log, c->from->conf, why, sizeof why);
@@ -157,6 +159,11 @@ static void roll_back_because(tiny *rt, const char *why) {
 static void tell_started(tiny *rt) {
   tiny_info(rt->log, "started: generation %llu", (unsigned long long)rt->current->number);
   finish(rt, true, "started");
+}
+
+static void tell_standing(tiny *rt) {
+  tiny_info(rt->log, "standing by: generation %llu", (unsigned long long)rt->current->number);
+  finish(rt, true, "standing by");
 }
 
 static void tell_reloaded(tiny *rt) {
@@ -183,6 +190,7 @@ static void commit(tiny *rt) {
   rt->current = c->to;
   rt->last_number = c->to->number;
   atomic_store(&rt->state.generation, c->to->number);
+  tiny_duty_follow(rt->duty, c->to->conf);
   tiny_state_conf(&rt->state, c->to->conf);
   tiny_hung_watch(rt);
   if (from) tiny_drain(rt, from, conf_ms(from, "svr.close.force_close_delay"));
@@ -194,8 +202,22 @@ static void commit(tiny *rt) {
   tell_conf(rt);
 }
 
+/* It was elected, and that is over already: the next term begins in another generation. */
+static void withdraw(tiny *rt) {
+  tiny_change *c = &rt->change;
+  tiny_step_drop(rt);
+  tiny_sockets_back(rt->sockets, c->to, NULL);
+  discard(rt, c->to);
+  finish(rt, false, "");
+  c->wanted = true;
+}
+
 static void stage_on_start(tiny *rt) {
   tiny_change *c = &rt->change;
+  if (tiny_duty_withdrawn(rt->duty)) {
+    withdraw(rt);
+    return;
+  }
   if (!c->from && rt->closing.wanted && rt->step) tiny_task_cancel(rt->step);
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
   if (tiny_step_pending(rt)) {
@@ -220,7 +242,7 @@ static void enter(tiny *rt) {
   tiny_log_refresh(c->to->L);
   c->to->life = TINY_ENTERED;
   set_precision(rt, c->to);
-  tiny_step_begin(rt, c->to, "on_start", c->from ? "reload" : NULL);
+  tiny_step_begin(rt, c->to, "on_start", c->from ? "reload" : rt->duty ? "active" : NULL);
   tiny_stage(rt, stage_on_start, c->from ? conf_ms(c->to, "svr.reload_timeout") : 0);
 }
 
@@ -318,7 +340,7 @@ static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
          (!tiny_conf_json(a, key) && !tiny_conf_json(b, key));
 }
 
-static int check_unchanged(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
+static int compare(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
   static const char *const fixed[] = {"svr.name",  "svr.run_dir",      "svr.user",
                                       "svr.group", "svr.cluster.name", NULL};
   for (int i = 0; fixed[i]; i++) {
@@ -327,7 +349,15 @@ static int check_unchanged(const tiny_conf *old, const tiny_conf *new, char *why
              fixed[i]);
     return -1;
   }
-  return 0;
+  return tiny_duty_check(old, new, why, why_size);
+}
+
+/* Against what is in force, or was, when an active has become a standby. */
+static int check_unchanged(tiny *rt, const tiny_conf *new, char *why, size_t why_size) {
+  tiny_conf *old = tiny_state_hold_conf(&rt->state);
+  int rc = compare(old, new, why, why_size);
+  tiny_conf_drop(old);
+  return rc;
 }
 
 /* First start: the name is ours from here on, and commands can reach us. */
@@ -344,7 +374,9 @@ static void stage_restore(tiny *rt) {
   if (!tiny_restoring_done(c->restoring)) return;
   int rc = tiny_restoring_end(c->restoring, c->why, sizeof c->why);
   c->restoring = NULL;
-  if (rc != 0 || rt->closing.wanted)
+  if (tiny_duty_withdrawn(rt->duty))
+    withdraw(rt);
+  else if (rc != 0 || rt->closing.wanted)
     roll_back(rt);
   else
     enter(rt);
@@ -363,16 +395,65 @@ static void restore(tiny *rt) {
     roll_back_because(rt, "no memory or thread to restore the context");
 }
 
+void tiny_change_take_up(tiny *rt) {
+  tiny_change *c = &rt->change;
+  c->to = rt->current;
+  c->under_way = true;
+  rt->current = NULL;
+  tiny_state_enter(&rt->state, TINY_STARTING);
+  restore(rt);
+}
+
+/* -- standing by ----------------------------------------------------------- */
+
+/* It is the generation in force, but for that it does nothing yet. */
+static void stand_by(tiny *rt) {
+  tiny_change *c = &rt->change;
+  tiny_generation *from = c->from;
+  if (tiny_log_configure(rt->log, c->to->conf, c->why, sizeof c->why) != 0) {
+    discard(rt, c->to);
+    refused(rt);
+    return;
+  }
+  rt->current = c->to;
+  rt->last_number = c->to->number;
+  atomic_store(&rt->state.generation, c->to->number);
+  tiny_duty_follow(rt->duty, c->to->conf);
+  tiny_state_conf(&rt->state, c->to->conf);
+  tiny_state_enter(&rt->state, TINY_STANDBY);
+  tiny_hung_watch(rt);
+  if (from) discard(rt, from);
+  if (!tiny_duty_standing(rt->duty)) tiny_duty_stand(rt->duty);
+  tiny_generation_call(rt->current, "watch");
+  c->paused_at = tiny_timers_now();
+  if (from)
+    tell_reloaded(rt);
+  else
+    tell_standing(rt);
+  tell_conf(rt);
+}
+
+/* What only the first start does. */
+static int begin(tiny *rt, const tiny_conf *conf, char *why, size_t why_size) {
+  if (rt->exits && tiny_become_check(conf, why, why_size) != 0) return -1;
+  if (claim(rt, conf, why, why_size) != 0) return -1;
+  if (!tiny_duty_clustered(conf)) return 0;
+  rt->duty = tiny_duty_open(rt, conf, why, why_size);
+  return rt->duty ? 0 : -1;
+}
+
 static void admit(tiny *rt) {
   tiny_change *c = &rt->change;
+  bool first = rt->last_number == 0;
   int rc = tiny_log_check(c->to->conf, c->why, sizeof c->why);
   if (rc == 0) rc = tiny_saver_check(c->to->conf, c->why, sizeof c->why);
-  if (rc == 0 && c->from) rc = check_unchanged(c->from->conf, c->to->conf, c->why, sizeof c->why);
-  if (rc == 0 && !c->from && rt->exits) rc = tiny_become_check(c->to->conf, c->why, sizeof c->why);
-  if (rc == 0 && !c->from) rc = claim(rt, c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && !first) rc = check_unchanged(rt, c->to->conf, c->why, sizeof c->why);
+  if (rc == 0 && first) rc = begin(rt, c->to->conf, c->why, sizeof c->why);
   if (rc != 0) {
     discard(rt, c->to);
     refused(rt);
+  } else if (rt->duty && (!c->from || tiny_duty_standing(rt->duty))) {
+    stand_by(rt);
   } else if (c->from) {
     pause_old(rt);
   } else {
@@ -429,7 +510,7 @@ static void on_loaded(tiny_job *job) {
 }
 
 /* The deadline hook stops Lua; what is stuck in C is left to its thread. */
-static void abandon(tiny *rt, const char *why) {
+void tiny_change_abandon(tiny *rt, const char *why) {
   rt->loading->abandoned = true;
   rt->loading = NULL;
   atomic_fetch_add(&rt->state.threads_lost, 1);
@@ -444,7 +525,7 @@ static void stage_loading(tiny *rt) {
   if (now < deadline + STUCK_NS)
     tiny_stage(rt, stage_loading, (deadline + STUCK_NS - now) / 1000000u + 1);
   else
-    abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
+    tiny_change_abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
 }
 
 static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
@@ -482,7 +563,7 @@ void tiny_change_begin(tiny *rt) {
 
 void tiny_change_abort(tiny *rt) {
   tiny_change *c = &rt->change;
-  if (rt->loading) abandon(rt, "the server is closing");
+  if (rt->loading) tiny_change_abandon(rt, "the server is closing");
   if (c->under_way) return; /* it goes to its end first */
   tiny_ask *asks = c->asks;
   c->asks = NULL;

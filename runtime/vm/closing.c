@@ -68,7 +68,7 @@ void tiny_closing_begin(tiny *rt) {
   rt->exit_code = rt->closing.code;
   tiny_state_enter(&rt->state, TINY_CLOSING);
   tiny_change_abort(rt);
-  if (!rt->current) { /* nothing has started: nothing to close */
+  if (!rt->current || tiny_duty_standing(rt->duty)) { /* nothing has started: nothing to close */
     rt->finished = true;
     return;
   }

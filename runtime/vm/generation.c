@@ -5,8 +5,8 @@
 #include "api_log.h"
 #include "carry.h"
 #include "conf_take.h"
-#include "handle.h"
 #include "guard.h"
+#include "handle.h"
 #include "modules.h"
 #include "runtime.h"
 
@@ -389,7 +389,12 @@ static int enter_protected(lua_State *L) {
     lua_pushstring(L, g->runtime->argv[i]);
     lua_rawseti(L, -2, i + 1);
   }
-  lua_call(L, 3, 1);
+  uint64_t token = tiny_duty_token(g->runtime->duty);
+  if (token)
+    lua_pushnumber(L, (double)token);
+  else
+    lua_pushnil(L);
+  lua_call(L, 4, 1);
   lua_rawseti(L, LUA_REGISTRYINDEX, g->server); /* its slot was taken at opening */
   return 0;
 }

@@ -40,11 +40,11 @@ struct tiny_generation {
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */
   tiny_scheduler *scheduler;
-  tiny_task *executor;   /* runs the timers' functions; NULL unless it waits for one that is due */
-  bool executing;        /* there is one, waiting or not */
+  tiny_task *executor; /* runs the timers' functions; NULL unless it waits for one that is due */
+  bool executing;      /* there is one, waiting or not */
   bool timers_on;
-  bool of_thread;        /* a thread timer's: it has no tasks and may block */
-  unsigned timers;       /* pending ones */
+  bool of_thread;                    /* a thread timer's: it has no tasks and may block */
+  unsigned timers;                   /* pending ones */
   unsigned live[2][TINY_TASK_KINDS]; /* tasks by of_request and kind */
   int pool_refs[256];                /* coroutines to use again */
   lua_State *pool[256];

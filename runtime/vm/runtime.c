@@ -227,6 +227,7 @@ tiny *tiny_new(const tiny_options *options, char *why, size_t why_size) {
 
 /* Closing goes before reloading, and neither begins while another stage is on. */
 static void between_turns(tiny *rt) {
+  tiny_duty_turn(rt->duty);
   if (rt->stage) rt->stage(rt);
   if (!rt->stage && rt->closing.wanted && !rt->closing.begun && !rt->finished)
     tiny_closing_begin(rt);
@@ -250,6 +251,7 @@ static void take_down(tiny *rt) {
   tiny_drain_all(rt);
   if (rt->current) tiny_retire(rt, rt->current);
   rt->current = NULL;
+  tiny_duty_resign(rt->duty);
   tiny_sockets_close(rt->sockets);
   rt->sockets = NULL;
   uint64_t deadline = tiny_timers_now() + 2000000000u;
@@ -280,6 +282,7 @@ static void finish(tiny *rt) {
                  LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, forced != 0);
   rt->control = NULL;
+  tiny_duty_free(rt->duty);
   tiny_hung_close(rt);
   tiny_crash_stack_close(rt->crash_stack);
   tiny_pidfile_unlock(rt->pidfile);

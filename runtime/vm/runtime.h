@@ -6,6 +6,7 @@
 
 #include "control.h"
 #include "crash.h"
+#include "duty.h"
 #include "feed.h"
 #include "generation.h"
 #include "hang.h"
@@ -79,6 +80,7 @@ struct tiny {
   tiny_sockets *sockets;
   tiny_watch *watch; /* svr.watch */
   tiny_saver *saver; /* checkpoints */
+  tiny_duty *duty;   /* NULL: not one of several */
   uv_prepare_t lag;
   uint64_t turn_at, idle_ns; /* for the loop's lag */
 
@@ -160,6 +162,10 @@ void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
 void tiny_change_ask(tiny *runtime, tiny_ask *ask); /* owns the ask */
 void tiny_change_begin(tiny *runtime);
 void tiny_change_abort(tiny *runtime); /* closing: a candidate that still loads is given up */
+/* Give up the candidate that is being loaded. */
+void tiny_change_abandon(tiny *runtime, const char *why);
+/* The loaded generation that stood by begins its work. */
+void tiny_change_take_up(tiny *runtime);
 
 /* -- closing (closing.c) */
 void tiny_closing_ask(tiny *runtime, const char *reason, double delay, int code);

@@ -279,7 +279,8 @@ static void run(tiny_task *task) {
     return;
   }
   int passes = task->passes;
-  if (task->raises) {
+  tiny_duty_expired(g->runtime->duty); /* cuts the tasks if so */
+  if (task->raises || (task->cut && task->started)) {
     task->raises = false;
     lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->stop ? g->stops[task->stop] : g->cancelled);
     task->stop = TINY_STOP_NONE;

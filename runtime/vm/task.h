@@ -40,6 +40,7 @@ struct tiny_task {
   bool of_request; /* a request began it, or began what began it */
   bool started, ended, failed, cancelled, queued;
   bool raises; /* tiny.cancelled, or what 'stop' says, is to be raised at its wait */
+  bool cut;    /* tiny.cancelled is to be raised whatever it has waited for */
   tiny_stop stop;
   bool unreported;        /* it failed, and nobody has joined it yet */
   int passes;             /* values on co to resume it with */

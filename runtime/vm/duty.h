@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * duty.h -- the loop thread's side of an election: standing by with a loaded generation, taking up
+ * the work when elected, laying it down when no longer. Each term begins in a generation that has
+ * done nothing yet. Loop thread; NULL is a server without a cluster. */
+#ifndef TINY_DUTY_H
+#define TINY_DUTY_H
+
+#include "conf.h"
+#include "tiny.h"
+
+typedef struct tiny_duty tiny_duty;
+
+/* Whether that conf is of one of several. */
+bool tiny_duty_clustered(const tiny_conf *conf);
+
+/* Whether a server of conf 'old' may go on with 'new'. Returns 0, or -1 with the reason. */
+int tiny_duty_check(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size);
+
+/* Join the cluster. Returns NULL with the reason in 'why'. */
+tiny_duty *tiny_duty_open(tiny *runtime, const tiny_conf *conf, char *why, size_t why_size);
+
+/* Another conf is in force: its endpoints, credentials and times count from here on. */
+void tiny_duty_follow(tiny_duty *duty, const tiny_conf *conf);
+
+/* The generation in force has been loaded and waits: it may be elected. */
+void tiny_duty_stand(tiny_duty *duty);
+bool tiny_duty_standing(const tiny_duty *duty);
+
+/* The fencing token of the present term, 0 outside of one. */
+uint64_t tiny_duty_token(const tiny_duty *duty);
+
+/* Between the loop's turns: act on what was told. */
+void tiny_duty_turn(tiny_duty *duty);
+
+/* Before a task runs on: whether the term is over by the clock, perhaps since the process was stopped. */
+bool tiny_duty_expired(tiny_duty *duty);
+
+/* The term ended before it had begun well: what was started is gone. Returns whether that is so. */
+bool tiny_duty_withdrawn(tiny_duty *duty);
+
+/* The generation that was elected serves. */
+void tiny_duty_serve(tiny_duty *duty);
+
+/* All of Lua is gone: let another be elected at once, and wait for etcd to say so, a second at the most. */
+void tiny_duty_resign(tiny_duty *duty);
+
+/* After tiny_control_close(). */
+void tiny_duty_free(tiny_duty *duty);
+
+#endif
