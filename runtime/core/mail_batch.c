@@ -22,18 +22,15 @@ static bool grow(tiny_mail_batch *b, size_t size) {
   return true;
 }
 
-static void append(tiny_mail_batch *b, const char *text, size_t size) {
-  memcpy(b->text + b->size, text, size);
-  b->size += size;
-}
-
-void tiny_mail_batch_add(tiny_mail_batch *b, const char *text, size_t size, unsigned lines) {
-  if (b->lines + lines > LINES_MOST || b->size + size > BYTES_MOST || !grow(b, size)) {
-    b->more += lines;
+void tiny_mail_batch_add(tiny_mail_batch *b, const char *line, size_t size) {
+  if (b->lines == LINES_MOST || b->size + size >= BYTES_MOST || !grow(b, size + 1)) {
+    b->more++;
     return;
   }
-  append(b, text, size);
-  b->lines += lines;
+  memcpy(b->text + b->size, line, size);
+  b->text[b->size + size] = 0;
+  b->size += size + 1;
+  b->lines++;
 }
 
 void tiny_mail_batch_name(tiny_mail_batch *b, const char *message, size_t size) {
@@ -46,15 +43,22 @@ void tiny_mail_batch_join(tiny_mail_batch *first, tiny_mail_batch *b) {
   tiny_mail_batch later = *b;
   *b = *first;
   *first = (tiny_mail_batch){0};
+  for (size_t at = 0, size; at < later.size; at += size + 1) {
+    size = strlen(later.text + at);
+    tiny_mail_batch_add(b, later.text + at, size);
+  }
   b->more += later.more;
-  if (later.lines) tiny_mail_batch_add(b, later.text, later.size, later.lines);
   free(later.text);
 }
 
-void tiny_mail_batch_close(tiny_mail_batch *b) {
-  char text[64];
-  if (!b->more) return;
-  int n =
-      snprintf(text, sizeof text, "(%llu more lines are not shown)\n", (unsigned long long)b->more);
-  if (grow(b, (size_t)n)) append(b, text, (size_t)n);
+char *tiny_mail_batch_body(const tiny_mail_batch *b, size_t *size) {
+  char *body = malloc(b->size + 64);
+  if (!body) return NULL;
+  for (size_t i = 0; i < b->size; i++) body[i] = (char)(b->text[i] ? b->text[i] : '\n');
+  *size = b->size;
+  if (b->more) {
+    *size += (size_t)snprintf(body + b->size, 64, "(%llu more lines are not shown)\n",
+                              (unsigned long long)b->more);
+  }
+  return body;
 }

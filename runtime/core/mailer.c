@@ -56,17 +56,18 @@ static const char **list_targets(const json_t *config) {
   return targets;
 }
 
-static char *compose(const tiny_conf *conf, tiny_mail_batch *b, const char *const *targets,
+static char *compose(const tiny_conf *conf, const tiny_mail_batch *b, const char *const *targets,
                      size_t *size) {
-  char subject[TINY_MAIL_SUBJECT + 400], host[256] = "localhost";
+  char subject[TINY_MAIL_SUBJECT + 400], host[256] = "localhost", *text = NULL;
   const json_t *config = tiny_conf_json(conf, "log.email.config");
+  size_t body_size;
+  char *body = tiny_mail_batch_body(b, &body_size);
   gethostname(host, sizeof host - 1);
   snprintf(subject, sizeof subject, "[%s] %s: %s", host, tiny_conf_string(conf, "svr.name"),
            b->subject);
-  size_t lines_size = b->size; /* they may have to be sent again, with more */
-  tiny_mail_batch_close(b);
-  char *text = tiny_mail_text(text_at(config, "from", 0), targets, subject, b->text, b->size, size);
-  b->size = lines_size;
+  if (body)
+    text = tiny_mail_text(text_at(config, "from", 0), targets, subject, body, body_size, size);
+  free(body);
   return text;
 }
 
@@ -82,7 +83,7 @@ static tiny_mail_result hand_over(const tiny_conf *conf, tiny_mail *mail, char *
   return plugin->send(mail, why, size);
 }
 
-static tiny_mail_result deliver(tiny_mailer *m, const tiny_conf *conf, tiny_mail_batch *b,
+static tiny_mail_result deliver(tiny_mailer *m, const tiny_conf *conf, const tiny_mail_batch *b,
                                 unsigned timeout_ms, char *why, size_t why_size) {
   tiny_mail mail = {.timeout_ms = timeout_ms, .stop = &m->stop};
   const char **targets = list_targets(tiny_conf_json(conf, "log.email.config"));
@@ -240,7 +241,7 @@ void tiny_mailer_add(tiny_mailer *m, const char *subject, size_t subject_size, c
                      size_t size) {
   pthread_mutex_lock(&m->lock);
   if (!m->waiting.lines) tiny_mail_batch_name(&m->waiting, subject, subject_size);
-  tiny_mail_batch_add(&m->waiting, line, size, 1);
+  tiny_mail_batch_add(&m->waiting, line, size);
   if (!m->started) m->started = pthread_create(&m->thread, NULL, run, m) == 0;
   pthread_cond_signal(&m->change);
   pthread_mutex_unlock(&m->lock);
