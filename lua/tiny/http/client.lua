@@ -1,5 +1,6 @@
 --- HTTP requests of our own.
 local core = require "tiny.core.fetch"
+local runtime = require "tiny.core.runtime"
 local task = require "tiny.task"
 local trace = require "tiny.trace"
 
@@ -172,6 +173,7 @@ end
 ---@param options tiny.Fetch
 ---@return tiny.HttpAnswer?, string?, string?
 return function(options)
+  runtime.acting("tiny.http.request")
   local problem = check(options)
   if problem then error("tiny.http.request: " .. problem, 2) end
   local transfer, why = core.start(order_of(options))
