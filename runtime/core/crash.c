@@ -22,7 +22,8 @@ enum {
   CAUGHT = sizeof caught / sizeof *caught,
   TOLD = 16,          /* runtimes in one process */
   STACK_SIZE = 65536, /* unwinding takes some 20 KB */
-  TEXT_SIZE = 16384
+  TEXT_SIZE = 16384,
+  UNWIND_S = 2 /* for the C stack */
 };
 
 struct tiny_crash {
@@ -59,19 +60,33 @@ static void put_cause(tiny_report *report, int sig, const siginfo_t *info) {
   tiny_report_put(report, "\n");
 }
 
-static void tell_all(int sig, const siginfo_t *info, const void *context) {
+static void write_all(const tiny_report *report) {
+  for (int i = 0; i < TOLD; i++) {
+    tiny_crash *crash = told[i];
+    if (crash) crash->parts.write(crash->parts.data, text, report->used);
+  }
+}
+
+static void tell_cause(int sig, const siginfo_t *info) {
   tiny_report report = tiny_report_begin(text, sizeof text);
   put_cause(&report, sig, info);
   for (int i = 0; i < TOLD; i++) {
     tiny_crash *crash = told[i];
     if (crash && crash->parts.describe) crash->parts.describe(crash->parts.data, &report);
   }
+  write_all(&report);
+}
+
+/* The unwinder allocates when new Lua was compiled since it last ran: after a crash inside malloc()
+ * it may wait for ever for a lock. So all else is told before, and an alarm ends the wait. */
+static void tell_stack(const void *context) {
+  signal(SIGALRM, SIG_DFL);
+  alarm(UNWIND_S);
+  tiny_report report = tiny_report_begin(text, sizeof text);
   tiny_report_put(&report, "C stack:\n");
   tiny_backtrace_put(&report, context);
-  for (int i = 0; i < TOLD; i++) {
-    tiny_crash *crash = told[i];
-    if (crash) crash->parts.write(crash->parts.data, text, report.used);
-  }
+  alarm(0);
+  write_all(&report);
 }
 
 /* A fault happens again when the handler returns, at the same place and with nobody in between; a
@@ -83,10 +98,12 @@ static void die(int sig, const siginfo_t *info) {
 
 static void on_crash(int sig, siginfo_t *info, void *context) {
   int nobody = 0, self = gettid();
-  if (atomic_compare_exchange_strong(&first, &nobody, self))
-    tell_all(sig, info, context);
-  else if (nobody != self)
+  if (atomic_compare_exchange_strong(&first, &nobody, self)) {
+    tell_cause(sig, info);
+    tell_stack(context);
+  } else if (nobody != self) {
     pause(); /* the first one ends the process */
+  }
   die(sig, info);
 }
 

@@ -13,7 +13,7 @@ typedef struct tiny_crash tiny_crash;
 typedef struct tiny_crash_parts {
   void (*describe)(void *data,
                    tiny_report *report); /* add lines of what was going on; may be NULL */
-  void (*write)(void *data, const char *text, size_t size);
+  void (*write)(void *data, const char *text, size_t size); /* twice: the cause, the C stack */
   void *data;
 } tiny_crash_parts;
 

@@ -94,9 +94,9 @@ int tiny_log_flush(tiny_log *log, unsigned ms);
  * the mail get the rest of the time. Lines put later are still taken. */
 int tiny_log_finish(tiny_log *log, unsigned ms);
 
-/* Write what the ring holds to console, file and syslog with async-signal-safe
- * calls only, each with a bounded wait. For crash handlers; the log is not
- * usable afterwards. */
+/* Write what the ring holds, and then 'text' at ERROR, to console, file and syslog with
+ * async-signal-safe calls only, each with a bounded wait. For crash handlers; called again it
+ * writes only the 'text', and of anything else the log is not capable afterwards. */
 void tiny_log_crash(tiny_log *log, const char *text, size_t size);
 
 tiny_log_counts tiny_log_count(const tiny_log *log); /* any thread */

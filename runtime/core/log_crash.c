@@ -97,9 +97,8 @@ static void write_why(tiny_log *log, const char *text, size_t size) {
   write_line(log, &line);
 }
 
-void tiny_log_crash(tiny_log *log, const char *text, size_t size) {
+static void take_over(tiny_log *log) {
   sigset_t pipe_signal;
-  if (atomic_exchange(&log->crashed, true)) return; /* a second thread, or a crash in here */
   sigemptyset(&pipe_signal);
   sigaddset(&pipe_signal, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
@@ -107,5 +106,9 @@ void tiny_log_crash(tiny_log *log, const char *text, size_t size) {
   log->clock.frozen = true;
   write_buffers(log);
   write_ring(log);
+}
+
+void tiny_log_crash(tiny_log *log, const char *text, size_t size) {
+  if (!atomic_exchange(&log->crashed, true)) take_over(log);
   write_why(log, text, size);
 }
