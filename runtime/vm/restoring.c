@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * restoring.c -- choosing among the files of a checkpoint, and unpacking it. */
 #include "restoring.h"
+#include "context.h"
 
 #include "carry.h"
 #include "checkpoint.h"

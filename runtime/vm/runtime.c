@@ -2,6 +2,7 @@
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
 #include "runtime.h"
 #include "api_log.h"
+#include "build.h"
 #include "executor.h"
 #include "limit.h"
 #include "roll.h"

@@ -7,6 +7,7 @@
 #include "control.h"
 #include "crash.h"
 #include "duty.h"
+#include "failure.h"
 #include "feed.h"
 #include "generation.h"
 #include "hang.h"

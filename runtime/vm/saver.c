@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * saver.c -- when a context is saved, and who is told. */
 #include "saver.h"
+#include "context.h"
 
 #include "carry.h"
 #include "checkpoint.h"
