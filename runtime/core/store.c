@@ -11,11 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 3000, AGAIN_MS = 200, COMPACT_PUTS = 100, COMPACT_BYTES = 1 << 20 };
+enum {
+  TIMEOUT_MS = 1500, /* of one request: then another endpoint is asked */
+  PUT_MS = 3000,     /* of a put with all its requests */
+  AGAIN_MS = 200,
+  COMPACT_PUTS = 100,
+  COMPACT_BYTES = 1 << 20
+};
 
-/* A call and its answer. */
+/* What is asked until there is an answer. */
 typedef struct errand {
   tiny_store *store;
+  void (*go)(tiny_store *store);
+  uv_timer_t again;
   tiny_etcd_call *call;
   json_t *answer;
   void (*then)(tiny_store *store, int code, const char *message);
@@ -28,10 +36,12 @@ struct tiny_store {
   tiny_etcd *etcd;
   char *key, *fence; /* base64 */
   errand putting, getting, compacting;
-  uint64_t token; /* of what is being put */
+  int open;          /* timers */
+  uint64_t token;    /* of what is being put */
+  uint64_t revision; /* at which the key was last changed, as far as is known; 0: it was not */
+  uint64_t put_until_ns;
   char *text;
-  uv_timer_t again;
-  unsigned puts; /* since it was compacted, */
+  unsigned puts; /* asked for since it was compacted, */
   size_t bytes;  /* and what they came to */
   bool grumbled; /* that compacting does not work */
   void (*put_done)(void *data, int rc, const char *why);
@@ -53,19 +63,30 @@ static void on_end(void *data, int code, const char *message) {
 }
 
 static void hush(errand *e) {
+  uv_timer_stop(&e->again);
   if (e->call) e->store->plugin->cancel(e->call);
   json_decref(e->answer);
   e->call = NULL;
   e->answer = NULL;
 }
 
-static int ask(errand *e, const char *path, json_t *body,
-               void (*then)(tiny_store *, int, const char *)) {
+static void on_again(uv_timer_t *timer) {
+  errand *e = timer->data;
+  e->go(e->store);
+}
+
+static void go_again(errand *e) {
+  uv_update_time(e->again.loop);
+  uv_timer_start(&e->again, on_again, AGAIN_MS, 0);
+}
+
+static void ask(errand *e, const char *path, json_t *body,
+                void (*then)(tiny_store *, int, const char *)) {
   tiny_etcd_ask request = {path, body, TIMEOUT_MS, on_line, on_end, e};
   hush(e);
   e->then = then;
   e->call = e->store->plugin->ask(e->store->etcd, &request);
-  return e->call ? 0 : -1;
+  if (!e->call) go_again(e);
 }
 
 /* -- putting --------------------------------------------------------------- */
@@ -86,41 +107,76 @@ static void on_compacted(tiny_store *s, int code, const char *message) {
 }
 
 /* Each version stays until then, and a full etcd elects nobody any more. */
-static void compact(tiny_store *s, uint64_t revision) {
+static void compact(tiny_store *s) {
   char text[24];
-  s->bytes += strlen(s->text);
-  if (++s->puts < COMPACT_PUTS && s->bytes < COMPACT_BYTES) return;
+  if (s->puts < COMPACT_PUTS && s->bytes < COMPACT_BYTES) return;
   s->puts = 0;
   s->bytes = 0;
-  snprintf(text, sizeof text, "%llu", (unsigned long long)revision);
+  snprintf(text, sizeof text, "%llu", (unsigned long long)s->revision);
   ask(&s->compacting, "/v3/kv/compaction", json_pack("{s:s}", "revision", text), on_compacted);
+}
+
+static json_t *compare(const char *key, const char *target, const char *field, uint64_t revision) {
+  char text[24];
+  snprintf(text, sizeof text, "%llu", (unsigned long long)revision);
+  return json_pack("{s:s,s:s,s:s,s:s}", "key", key, "target", target, "result", "EQUAL", field,
+                   text);
+}
+
+static json_t *look(const char *key) {
+  return json_pack("{s:{s:s,s:b}}", "request_range", "key", key, "keys_only", 1);
+}
+
+/* If we are the active, and nothing has been put that we do not know of: a request that was given up may
+ * be done much later, and must not overwrite what came after it. Otherwise say what there is. */
+static json_t *put_request(const tiny_store *s) {
+  return json_pack("{s:[o,o],s:[{s:{s:s,s:s}}],s:[o,o]}", "compare",
+                   compare(s->fence, "CREATE", "create_revision", s->token),
+                   compare(s->key, "MOD", "mod_revision", s->revision), "success", "request_put",
+                   "key", s->key, "value", s->text, "failure", look(s->fence), look(s->key));
+}
+
+/* A revision of the key that the n-th request has found; 0 where there is none. */
+static uint64_t seen(const json_t *answer, size_t n, const char *field) {
+  const json_t *response = json_array_get(json_object_get(answer, "responses"), n);
+  const json_t *kvs = json_object_get(json_object_get(response, "response_range"), "kvs");
+  return tiny_election_number(json_array_get(kvs, 0), field);
+}
+
+static bool in_time(const tiny_store *s) { return uv_hrtime() < s->put_until_ns; }
+
+static void put(tiny_store *s);
+
+static void on_refused(tiny_store *s, const json_t *answer) {
+  uint64_t active = seen(answer, 0, "create_revision");
+  s->revision = seen(answer, 1, "mod_revision");
+  if (active == s->token && in_time(s))
+    put(s);
+  else
+    end_put(s, -ESTALE, "another is the active by now");
 }
 
 static void on_put(tiny_store *s, int code, const char *message) {
   const json_t *answer = s->putting.answer;
-  if (code == TINY_ETCD_EXHAUSTED)
-    end_put(s, -ENOSPC, message);
-  else if (code != TINY_ETCD_OK)
-    end_put(s, -EIO, message);
-  else if (!json_is_true(json_object_get(answer, "succeeded")))
-    end_put(s, -ESTALE, "another is the active by now");
-  else {
-    compact(s, tiny_election_number(json_object_get(answer, "header"), "revision"));
+  bool unheard = code == TINY_ETCD_NO_ANSWER || code == TINY_ETCD_UNAVAILABLE;
+  if (unheard && in_time(s)) {
+    go_again(&s->putting);
+  } else if (code != TINY_ETCD_OK) {
+    end_put(s, code == TINY_ETCD_EXHAUSTED ? -ENOSPC : -EIO, message);
+  } else if (!json_is_true(json_object_get(answer, "succeeded"))) {
+    on_refused(s, answer);
+  } else {
+    s->revision = tiny_election_number(json_object_get(answer, "header"), "revision");
+    compact(s);
     end_put(s, 0, "");
   }
 }
 
-static json_t *put_request(const tiny_store *s) {
-  char token[24];
-  snprintf(token, sizeof token, "%llu", (unsigned long long)s->token);
-  return json_pack("{s:[{s:s,s:s,s:s,s:s}],s:[{s:{s:s,s:s}}]}", "compare", "key", s->fence,
-                   "target", "CREATE", "result", "EQUAL", "create_revision", token, "success",
-                   "request_put", "key", s->key, "value", s->text);
-}
-
+/* What is asked for may be done, answered or not: it counts for compacting. */
 static void put(tiny_store *s) {
-  if (ask(&s->putting, "/v3/kv/txn", put_request(s), on_put) != 0)
-    end_put(s, -ENOMEM, "not enough memory");
+  s->puts++;
+  s->bytes += strlen(s->text);
+  ask(&s->putting, "/v3/kv/txn", put_request(s), on_put);
 }
 
 void tiny_store_put(tiny_store *s, uint64_t token, char *text,
@@ -129,6 +185,7 @@ void tiny_store_put(tiny_store *s, uint64_t token, char *text,
   s->text = text;
   s->put_done = done;
   s->put_data = data;
+  s->put_until_ns = uv_hrtime() + PUT_MS * 1000000ull;
   put(s);
 }
 
@@ -140,27 +197,17 @@ static void end_get(tiny_store *s, int rc, const char *text) {
   if (done) done(s->get_data, rc, text);
 }
 
-static void get(tiny_store *s);
-
-static void on_again(uv_timer_t *timer) { get(timer->data); }
-
-static void get_again(tiny_store *s) {
-  uv_update_time(s->loop);
-  uv_timer_start(&s->again, on_again, AGAIN_MS, 0);
-}
-
 static void on_got(tiny_store *s, int code, const char *message) {
   (void)message; /* the election tells of the same trouble */
   const json_t *kvs = json_object_get(s->getting.answer, "kvs");
   if (code != TINY_ETCD_OK || !s->getting.answer)
-    get_again(s);
+    go_again(&s->getting);
   else
     end_get(s, 0, json_string_value(json_object_get(json_array_get(kvs, 0), "value")));
 }
 
 static void get(tiny_store *s) {
-  if (ask(&s->getting, "/v3/kv/range", json_pack("{s:s}", "key", s->key), on_got) != 0)
-    get_again(s);
+  ask(&s->getting, "/v3/kv/range", json_pack("{s:s}", "key", s->key), on_got);
 }
 
 void tiny_store_get(tiny_store *s, void (*done)(void *data, int rc, const char *text), void *data) {
@@ -170,8 +217,9 @@ void tiny_store_get(tiny_store *s, void (*done)(void *data, int rc, const char *
 }
 
 void tiny_store_stop(tiny_store *s) {
-  uv_timer_stop(&s->again);
+  hush(&s->putting);
   hush(&s->getting);
+  end_put(s, -ECANCELED, "no longer the active");
   end_get(s, -ECANCELED, NULL);
 }
 
@@ -191,6 +239,13 @@ static void free_store(tiny_store *s) {
   free(s);
 }
 
+static void open_errand(tiny_store *s, errand *e, void (*go)(tiny_store *)) {
+  e->store = s;
+  e->go = go;
+  uv_timer_init(s->loop, &e->again);
+  e->again.data = e;
+}
+
 tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plugin *plugin,
                             const tiny_etcd_settings *settings, const char *name) {
   tiny_store *s = calloc(1, sizeof *s);
@@ -198,7 +253,6 @@ tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plug
   s->loop = loop;
   s->log = log;
   s->plugin = plugin;
-  s->putting.store = s->getting.store = s->compacting.store = s;
   s->key = key_of(name, "checkpoint");
   s->fence = key_of(name, "election/active");
   if (s->key && s->fence) s->etcd = plugin->open(loop, settings);
@@ -206,8 +260,9 @@ tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plug
     free_store(s);
     return NULL;
   }
-  uv_timer_init(loop, &s->again);
-  s->again.data = s;
+  open_errand(s, &s->putting, put);
+  open_errand(s, &s->getting, get);
+  open_errand(s, &s->compacting, compact);
   return s;
 }
 
@@ -223,13 +278,21 @@ void tiny_store_settle(tiny_store *s, const tiny_etcd_settings *settings) {
   if (s->get_done) get(s);
 }
 
-static void on_closed(uv_handle_t *handle) { free_store(handle->data); }
+static void on_closed(uv_handle_t *handle) {
+  errand *e = handle->data;
+  if (--e->store->open == 0) free_store(e->store);
+}
+
+static void close_errand(errand *e) {
+  hush(e);
+  e->store->open++;
+  uv_close((uv_handle_t *)&e->again, on_closed);
+}
 
 void tiny_store_close(tiny_store *s) {
-  hush(&s->putting);
-  hush(&s->compacting);
   tiny_store_stop(s);
-  end_put(s, -ECANCELED, "the server has closed");
+  close_errand(&s->putting);
+  close_errand(&s->getting);
+  close_errand(&s->compacting);
   s->plugin->close(s->etcd);
-  uv_close((uv_handle_t *)&s->again, on_closed);
 }

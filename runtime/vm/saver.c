@@ -147,13 +147,17 @@ static uint64_t rest_ns(const saving *w) {
 }
 
 /* What went wrong on the own disk is told first. */
+static void note_share(saving *w, int rc, const char *why) {
+  if (rc == 0 || w->rc != 0) return;
+  w->rc = rc;
+  snprintf(w->why, sizeof w->why, "etcd: %s", why);
+}
+
+/* One that failed counts as well: it may have been kept all the same. */
 static void on_kept(void *data, int rc, const char *why) {
   saving *w = data;
-  if (rc == 0) w->job.runtime->saver->share_ns = tiny_timers_now() + rest_ns(w);
-  if (rc != 0 && w->rc == 0) {
-    w->rc = rc;
-    snprintf(w->why, sizeof w->why, "etcd: %s", why);
-  }
+  w->job.runtime->saver->share_ns = tiny_timers_now() + rest_ns(w);
+  note_share(w, rc, why);
   done(w);
 }
 
@@ -172,7 +176,8 @@ static void refuse_size(saving *w, size_t size) {
   char why[128];
   snprintf(why, sizeof why, "the context takes %zu bytes, and at most %d are kept there", size,
            TINY_STORE_MOST);
-  on_kept(w, UV_E2BIG, why);
+  note_share(w, UV_E2BIG, why);
+  done(w);
 }
 
 static void on_written(tiny_job *job) {

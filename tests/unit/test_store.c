@@ -114,9 +114,35 @@ START_TEST(a_put_is_bound_to_the_token) {
 }
 END_TEST
 
+/* What a put is told that was not done: who is the active, and when the key was last changed. */
+static json_t *lost(const char *token, const char *revision) {
+  return json_pack("{s:{s:s},s:[{s:{s:[{s:s}]}},{s:{s:[{s:s}]}}]}", "header", "revision", "77",
+                   "responses", "response_range", "kvs", "create_revision", token, "response_range",
+                   "kvs", "mod_revision", revision);
+}
+
+static const char *expected_revision(void) {
+  const json_t *compare = json_array_get(json_object_get(last->ask.body, "compare"), 1);
+  ck_assert_str_eq(json_string_value(json_object_get(compare, "target")), "MOD");
+  return json_string_value(json_object_get(compare, "mod_revision"));
+}
+
+START_TEST(a_put_replaces_only_what_is_known) {
+  put("dGV4dA==");
+  ck_assert_str_eq(expected_revision(), "0");
+  answer(lost("42", "33"), TINY_ETCD_OK);
+  ck_assert_int_eq(puts_done, 0);
+  ck_assert_str_eq(expected_revision(), "33");
+  answer(won(), TINY_ETCD_OK);
+  ck_assert_int_eq(result, 0);
+  put("dGV4dA==");
+  ck_assert_str_eq(expected_revision(), "77");
+}
+END_TEST
+
 START_TEST(who_is_the_active_no_more_is_refused) {
   put("dGV4dA==");
-  answer(json_pack("{s:{s:s}}", "header", "revision", "77"), TINY_ETCD_OK);
+  answer(lost("43", "33"), TINY_ETCD_OK);
   ck_assert_int_eq(result, -ESTALE);
   ck_assert_ptr_nonnull(strstr(said, "another is the active"));
 }
@@ -129,11 +155,22 @@ START_TEST(a_full_etcd_is_told_as_such) {
 }
 END_TEST
 
-START_TEST(no_answer_is_a_failure) {
+START_TEST(without_an_answer_it_is_put_again_for_a_while) {
   put("dGV4dA==");
-  answer(NULL, TINY_ETCD_NO_ANSWER);
+  while (puts_done == 0) {
+    answer(NULL, TINY_ETCD_NO_ANSWER);
+    while (!last && puts_done == 0) uv_run(&loop, UV_RUN_ONCE);
+  }
+  ck_assert_int_gt(asks, 1);
   ck_assert_int_eq(result, -EIO);
+}
+END_TEST
+
+START_TEST(the_end_of_a_term_ends_a_put) {
+  put("dGV4dA==");
+  tiny_store_stop(store);
   ck_assert_int_eq(puts_done, 1);
+  ck_assert_int_eq(result, -ECANCELED);
 }
 END_TEST
 
@@ -225,7 +262,9 @@ int main(void) {
       a_put_is_bound_to_the_token,
       who_is_the_active_no_more_is_refused,
       a_full_etcd_is_told_as_such,
-      no_answer_is_a_failure,
+      a_put_replaces_only_what_is_known,
+      without_an_answer_it_is_put_again_for_a_while,
+      the_end_of_a_term_ends_a_put,
       old_versions_are_compacted_away,
       what_is_there_is_got,
       that_nothing_is_there_is_an_answer_too,
