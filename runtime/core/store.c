@@ -4,6 +4,7 @@
 
 #include "base64.h"
 #include "election_text.h"
+#include "talk.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -19,24 +20,14 @@ enum {
   COMPACT_BYTES = 1 << 20
 };
 
-/* What is asked until there is an answer. */
-typedef struct errand {
-  tiny_store *store;
-  void (*go)(tiny_store *store);
-  uv_timer_t again;
-  tiny_etcd_call *call;
-  json_t *answer;
-  void (*then)(tiny_store *store, int code, const char *message);
-} errand;
-
 struct tiny_store {
   uv_loop_t *loop;
   tiny_log *log;
   const tiny_etcd_plugin *plugin;
   tiny_etcd *etcd;
   char *key, *fence; /* base64 */
-  errand putting, getting, compacting;
-  int open;          /* timers */
+  tiny_talk putting, getting, compacting;
+  int open;          /* talks */
   uint64_t token;    /* of what is being put */
   uint64_t revision; /* at which the key was last changed, as far as is known; 0: it was not */
   uint64_t put_until_ns;
@@ -50,45 +41,6 @@ struct tiny_store {
   void *get_data;
 };
 
-static void on_line(void *data, const json_t *line) {
-  errand *e = data;
-  json_decref(e->answer);
-  e->answer = json_incref((json_t *)(uintptr_t)line);
-}
-
-static void on_end(void *data, int code, const char *message) {
-  errand *e = data;
-  e->call = NULL;
-  e->then(e->store, code, message);
-}
-
-static void hush(errand *e) {
-  uv_timer_stop(&e->again);
-  if (e->call) e->store->plugin->cancel(e->call);
-  json_decref(e->answer);
-  e->call = NULL;
-  e->answer = NULL;
-}
-
-static void on_again(uv_timer_t *timer) {
-  errand *e = timer->data;
-  e->go(e->store);
-}
-
-static void go_again(errand *e) {
-  uv_update_time(e->again.loop);
-  uv_timer_start(&e->again, on_again, AGAIN_MS, 0);
-}
-
-static void ask(errand *e, const char *path, json_t *body,
-                void (*then)(tiny_store *, int, const char *)) {
-  tiny_etcd_ask request = {path, body, TIMEOUT_MS, on_line, on_end, e};
-  hush(e);
-  e->then = then;
-  e->call = e->store->plugin->ask(e->store->etcd, &request);
-  if (!e->call) go_again(e);
-}
-
 /* -- putting --------------------------------------------------------------- */
 
 static void end_put(tiny_store *s, int rc, const char *why) {
@@ -99,7 +51,8 @@ static void end_put(tiny_store *s, int rc, const char *why) {
   if (done) done(s->put_data, rc, why);
 }
 
-static void on_compacted(tiny_store *s, int code, const char *message) {
+static void on_compacted(void *owner, int code, const char *message) {
+  tiny_store *s = owner;
   bool refused = code == TINY_ETCD_DENIED || code == TINY_ETCD_UNAUTHENTICATED;
   if (refused && !s->grumbled)
     tiny_warn(s->log, "etcd does not let us compact (%s): run it with --auto-compaction", message);
@@ -107,13 +60,15 @@ static void on_compacted(tiny_store *s, int code, const char *message) {
 }
 
 /* Each version stays until then, and a full etcd elects nobody any more. */
-static void compact(tiny_store *s) {
+static void compact(void *owner) {
+  tiny_store *s = owner;
   char text[24];
   if (s->puts < COMPACT_PUTS && s->bytes < COMPACT_BYTES) return;
   s->puts = 0;
   s->bytes = 0;
   snprintf(text, sizeof text, "%llu", (unsigned long long)s->revision);
-  ask(&s->compacting, "/v3/kv/compaction", json_pack("{s:s}", "revision", text), on_compacted);
+  tiny_talk_ask(&s->compacting, "/v3/kv/compaction", json_pack("{s:s}", "revision", text),
+                TIMEOUT_MS, on_compacted);
 }
 
 static json_t *compare(const char *key, const char *target, const char *field, uint64_t revision) {
@@ -145,7 +100,7 @@ static uint64_t seen(const json_t *answer, size_t n, const char *field) {
 
 static bool in_time(const tiny_store *s) { return uv_hrtime() < s->put_until_ns; }
 
-static void put(tiny_store *s);
+static void put(void *owner);
 
 static void on_refused(tiny_store *s, const json_t *answer) {
   uint64_t active = seen(answer, 0, "create_revision");
@@ -156,11 +111,12 @@ static void on_refused(tiny_store *s, const json_t *answer) {
     end_put(s, -ESTALE, "another is the active by now");
 }
 
-static void on_put(tiny_store *s, int code, const char *message) {
+static void on_put(void *owner, int code, const char *message) {
+  tiny_store *s = owner;
   const json_t *answer = s->putting.answer;
   bool unheard = code == TINY_ETCD_NO_ANSWER || code == TINY_ETCD_UNAVAILABLE;
   if (unheard && in_time(s)) {
-    go_again(&s->putting);
+    tiny_talk_pause(&s->putting, AGAIN_MS);
   } else if (code != TINY_ETCD_OK) {
     end_put(s, code == TINY_ETCD_EXHAUSTED ? -ENOSPC : -EIO, message);
   } else if (!json_is_true(json_object_get(answer, "succeeded"))) {
@@ -173,10 +129,11 @@ static void on_put(tiny_store *s, int code, const char *message) {
 }
 
 /* What is asked for may be done, answered or not: it counts for compacting. */
-static void put(tiny_store *s) {
+static void put(void *owner) {
+  tiny_store *s = owner;
   s->puts++;
   s->bytes += strlen(s->text);
-  ask(&s->putting, "/v3/kv/txn", put_request(s), on_put);
+  tiny_talk_ask(&s->putting, "/v3/kv/txn", put_request(s), TIMEOUT_MS, on_put);
 }
 
 void tiny_store_put(tiny_store *s, uint64_t token, char *text,
@@ -197,17 +154,19 @@ static void end_get(tiny_store *s, int rc, const char *text) {
   if (done) done(s->get_data, rc, text);
 }
 
-static void on_got(tiny_store *s, int code, const char *message) {
+static void on_got(void *owner, int code, const char *message) {
+  tiny_store *s = owner;
   (void)message; /* the election tells of the same trouble */
   const json_t *kvs = json_object_get(s->getting.answer, "kvs");
   if (code != TINY_ETCD_OK || !s->getting.answer)
-    go_again(&s->getting);
+    tiny_talk_pause(&s->getting, AGAIN_MS);
   else
     end_get(s, 0, json_string_value(json_object_get(json_array_get(kvs, 0), "value")));
 }
 
-static void get(tiny_store *s) {
-  ask(&s->getting, "/v3/kv/range", json_pack("{s:s}", "key", s->key), on_got);
+static void get(void *owner) {
+  tiny_store *s = owner;
+  tiny_talk_ask(&s->getting, "/v3/kv/range", json_pack("{s:s}", "key", s->key), TIMEOUT_MS, on_got);
 }
 
 void tiny_store_get(tiny_store *s, void (*done)(void *data, int rc, const char *text), void *data) {
@@ -217,8 +176,8 @@ void tiny_store_get(tiny_store *s, void (*done)(void *data, int rc, const char *
 }
 
 void tiny_store_stop(tiny_store *s) {
-  hush(&s->putting);
-  hush(&s->getting);
+  tiny_talk_hush(&s->putting);
+  tiny_talk_hush(&s->getting);
   end_put(s, -ECANCELED, "no longer the active");
   end_get(s, -ECANCELED, NULL);
 }
@@ -239,11 +198,8 @@ static void free_store(tiny_store *s) {
   free(s);
 }
 
-static void open_errand(tiny_store *s, errand *e, void (*go)(tiny_store *)) {
-  e->store = s;
-  e->go = go;
-  uv_timer_init(s->loop, &e->again);
-  e->again.data = e;
+static void open_talk(tiny_store *s, tiny_talk *t, void (*go_on)(void *)) {
+  tiny_talk_open(t, s->loop, s->plugin, &s->etcd, s, go_on);
 }
 
 tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plugin *plugin,
@@ -260,39 +216,34 @@ tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plug
     free_store(s);
     return NULL;
   }
-  open_errand(s, &s->putting, put);
-  open_errand(s, &s->getting, get);
-  open_errand(s, &s->compacting, compact);
+  open_talk(s, &s->putting, put);
+  open_talk(s, &s->getting, get);
+  open_talk(s, &s->compacting, compact);
   return s;
 }
 
 void tiny_store_settle(tiny_store *s, const tiny_etcd_settings *settings) {
   tiny_etcd *etcd = s->plugin->open(s->loop, settings);
   if (!etcd) return;
-  hush(&s->putting);
-  hush(&s->getting);
-  hush(&s->compacting);
+  tiny_talk_hush(&s->putting);
+  tiny_talk_hush(&s->getting);
+  tiny_talk_hush(&s->compacting);
   s->plugin->close(s->etcd);
   s->etcd = etcd;
   if (s->put_done) put(s);
   if (s->get_done) get(s);
 }
 
-static void on_closed(uv_handle_t *handle) {
-  errand *e = handle->data;
-  if (--e->store->open == 0) free_store(e->store);
-}
-
-static void close_errand(errand *e) {
-  hush(e);
-  e->store->open++;
-  uv_close((uv_handle_t *)&e->again, on_closed);
+static void on_closed(void *owner) {
+  tiny_store *s = owner;
+  if (--s->open == 0) free_store(s);
 }
 
 void tiny_store_close(tiny_store *s) {
   tiny_store_stop(s);
-  close_errand(&s->putting);
-  close_errand(&s->getting);
-  close_errand(&s->compacting);
+  s->open = 3;
+  tiny_talk_close(&s->putting, on_closed);
+  tiny_talk_close(&s->getting, on_closed);
+  tiny_talk_close(&s->compacting, on_closed);
   s->plugin->close(s->etcd);
 }

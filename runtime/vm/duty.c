@@ -106,7 +106,7 @@ bool tiny_duty_serves(const tiny_duty *d) {
 
 uint64_t tiny_duty_token(const tiny_duty *d) { return d ? d->token : 0; }
 
-static bool in_time(const tiny_duty *d) { return tiny_lead_now() < atomic_load(&d->lead.until_ns); }
+static bool in_time(const tiny_duty *d) { return tiny_talk_now() < atomic_load(&d->lead.until_ns); }
 
 static void rise(tiny_duty *d) {
   tiny *rt = d->runtime;

@@ -46,14 +46,14 @@ static void deposed(void *data, const char *reason) {
 
 static void on_sign_of_life(tiny_ask *ask) {
   tiny_duty *d = ask->data;
-  atomic_store(&d->seen_ns, tiny_lead_now());
+  atomic_store(&d->seen_ns, tiny_talk_now());
   atomic_store(&d->asked, false);
   tiny_ask_done(ask, true, "");
 }
 
 static uint64_t silence_ns(void *data) {
   tiny_duty *d = data;
-  if (atomic_load(&d->asked)) return tiny_lead_now() - atomic_load(&d->seen_ns);
+  if (atomic_load(&d->asked)) return tiny_talk_now() - atomic_load(&d->seen_ns);
   atomic_store(&d->asked, true);
   post_call(d, on_sign_of_life);
   return 0;

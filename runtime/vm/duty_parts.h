@@ -6,6 +6,7 @@
 #include "duty.h"
 #include "election.h"
 #include "store.h"
+#include "talk.h"
 
 typedef enum tiny_term {
   TINY_IDLE,    /* no generation is loaded */
@@ -36,7 +37,7 @@ struct tiny_duty {
   const char *_Atomic new_reason;
   _Atomic bool was_led;     /* by another, since we have come */
   _Atomic bool asked;       /* the loop thread has been asked for a sign of life */
-  _Atomic uint64_t seen_ns; /* when it last gave one, by tiny_lead_now() */
+  _Atomic uint64_t seen_ns; /* when it last gave one, by tiny_talk_now() */
 };
 
 /* Errands for the control thread, done in this order. */
