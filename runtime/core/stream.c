@@ -199,7 +199,7 @@ int tiny_stream_write(tiny_stream *s, const char *data, size_t size) {
 }
 
 void tiny_stream_cut(tiny_stream *s) {
-  if (s->sent > 0) s->broken = UV_EPIPE;
+  if (s->sent > 0 || s->held) s->broken = UV_EPIPE;
   s->sent = 0;
 }
 

@@ -36,6 +36,7 @@ struct tiny_stream {
   bool hung_up; /* the peer has closed its side, or all: what it sent before may still be there */
   int broken;   /* why writing cannot go on, a negative UV code; 0 */
   size_t sent;  /* of the write under way */
+  bool held;    /* the channel has begun with bytes that it has not taken: they must come again */
   void (*on_event)(tiny_stream *stream); /* try again. May close the stream and free it. */
 };
 
