@@ -26,7 +26,7 @@ local function exported()
   return names
 end
 
--- The pages' chapters: title, file, and what its tables are called outside.
+-- The pages' chapters: title, file, what its tables are called outside, and the function that it returns.
 local chapters = {
   {"The server", "server", {Server = "self"}},
   {"Tasks", "task", {task = true, methods = "task"}},
@@ -35,8 +35,10 @@ local chapters = {
   {"TCP and unix sockets", "tcp", {tcp = "tiny.tcp", Listener = "listener"}},
   {"Streams", "stream", {methods = "stream"}},
   {"UDP", "udp", {udp = "tiny.udp", methods = "udp"}},
-  {"Other programs", "exec", {exec = "tiny.exec"}},
-  {"HTTP", "http", {http = "tiny.http"}},
+  {"Other programs", "exec", {}, "tiny.exec"},
+  {"HTTP", "http/server", {server = "tiny.http"}},
+  {"HTTP requests", "http/request", {methods = "req", Response = "response", Events = "events"}},
+  {"HTTP routes", "http/router", {Router = "router"}, "tiny.http.router"},
   {"ZeroMQ", "zmq", {zmq = "tiny.zmq", methods = "socket"}},
   {"Specs", "spec", {spec = "spec"}},
 }
@@ -95,7 +97,7 @@ local function fields(out, doc)
   out[#out + 1] = ""
 end
 
-local function chapter(out, title, path, outside, from)
+local function chapter(out, title, path, outside, from, own)
   local file = io.open(path, "rb")
   if not file then return end
   file:close()
@@ -105,12 +107,13 @@ local function chapter(out, title, path, outside, from)
     local owner, sep, name, arguments = line:match("^function ([%w_]+)([.:])([%w_]+)%((.-)%)")
     if not owner then owner, name, arguments = line:match("^([%w_]+)%.([%w_]+) = [%w_.]+$") sep = "." end
     local known = owner and public_name(outside, from, owner, sep, name)
+    if not owner then arguments = line:match("^return function%((.-)%)") known = arguments and own end
     if line:find("^%-%-") then
       comment = comment .. line .. "\n"
     else
       local doc = comment:find("^%-%-%-") and parse(comment)
       if doc and #doc.fields > 0 then fields(out, doc) end
-      if doc and known then
+      if doc and known and not known:find("__", 1, true) then
         entry(out, known, arguments or comment:match("@type fun%((.-)%)") or "...", doc)
       end
       comment = ""
@@ -121,11 +124,12 @@ end
 local function lua_api()
   local out = {
     "# Lua API", "",
-    "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server writes them;",
-    "`?` may be left out. What fails in the world returns `nil, message, NAME`; what is wrong in the script raises.", "",
+    "Made from the annotations in `lua/tiny/` by `docs/generate.lua`. Types as the Lua language server writes",
+    "them; `?` may be left out. What fails in the world returns `nil, message, NAME`; what is wrong in the",
+    "script raises.", "",
   }
   local from = exported()
-  for _, c in ipairs(chapters) do chapter(out, c[1], "lua/tiny/" .. c[2] .. ".lua", c[3], from) end
+  for _, c in ipairs(chapters) do chapter(out, c[1], "lua/tiny/" .. c[2] .. ".lua", c[3], from, c[4]) end
   while out[#out]:find("^%s*$") do out[#out] = nil end
   out[#out] = out[#out]:gsub("%s+$", "")
   return out

@@ -65,12 +65,12 @@ function driver.load_script(override)
   search_beside()
   local chunk, why = loadfile(script)
   if not chunk then return nil, why end
-  local trace
   local ok, result = xpcall(chunk, function(err)
-    trace = debug.traceback(driver.text_of(err), 2)
-    return trace
+    local text = driver.text_of(err)
+    -- Without a place of its own the error has to show where it came from.
+    return text:find(":%d+: ") and text or debug.traceback(text, 2)
   end)
-  if not ok then return nil, trace or tostring(result) end
+  if not ok then return nil, tostring(result) end
   class = result
   return check_class(result)
 end

@@ -39,6 +39,7 @@ end
 ---@param opts? tiny.Exec
 ---@return integer? code, string stdout_or_message, string? stderr_or_name
 return function(argv, opts)
+  runtime.acting("tiny.exec")
   opts = opts or {}
   local fits = type(argv) == "table" and #argv > 0 and is_strings(argv)
   check(fits, 'a list of strings is expected: { "cmd", "arg" }')

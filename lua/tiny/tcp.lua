@@ -19,6 +19,7 @@ local tcp = {}
 --- timeout: of each wait
 ---@return tiny.Listener?, string?, string?
 function tcp.listen(text, on_connection, opts)
+  runtime.acting("tiny.tcp.listen")
   opts = opts or {}
   address.check(text, "tiny.tcp.listen")
   if type(on_connection) ~= "function" then
@@ -54,6 +55,7 @@ end
 ---@param opts? {timeout: number}
 ---@return tiny.Stream?, string?, string?
 function tcp.connect(text, opts)
+  runtime.acting("tiny.tcp.connect")
   address.check(text, "tiny.tcp.connect")
   local deadline = runtime.now() + (opts and opts.timeout or 10)
   local endpoints, why, name = address.resolve(text, deadline)

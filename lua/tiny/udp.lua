@@ -47,6 +47,7 @@ core.handle.__index = methods
 ---@param text string
 ---@return tiny.Udp?, string?, string?
 function udp.bind(text)
+  runtime.acting("tiny.udp.bind")
   address.check(text, "tiny.udp.bind")
   local endpoints, why, name = address.resolve(text)
   local socket, code

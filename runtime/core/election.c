@@ -268,13 +268,14 @@ static void watch(tiny_election *e) {
           on_watch_line, on_watch_end);
 }
 
+/* Looked at again, so that the watch begins behind our own change: one that has to catch up is late. */
 static void on_joined(tiny_election *e, int code, const char *message) {
   if (code == TINY_ETCD_NOT_FOUND)
     lose(e, "lease", true);
   else if (code != TINY_ETCD_OK)
     failed(e, &e->watching, message);
   else
-    watch(e);
+    go_on_in(&e->watching, 0);
 }
 
 /* A campaign whose answer was lost may have been won. */

@@ -74,17 +74,23 @@ static char *put(char *out, const char *text) {
   return out + size;
 }
 
+static char *put_number(char *out, uint64_t number) {
+  char digits[20];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while (number /= 10);
+  while (count > 0) *out++ = digits[--count];
+  return out;
+}
+
 static char *put_frame(char *out, const tiny_http_reply *reply) {
   if (reply->frame == TINY_FRAME_CHUNKED) return put(out, "Transfer-Encoding: chunked\r\n");
   if (reply->frame != TINY_FRAME_LENGTH) return out;
-  return out + sprintf(out, "Content-Length: %llu\r\n", (unsigned long long)reply->length);
+  return put(put_number(put(out, "Content-Length: "), reply->length), "\r\n");
 }
 
 size_t tiny_http_write_head(char *out, const tiny_http_reply *reply, tiny_http_date *date) {
-  char *at = put(out, "HTTP/1.1 ");
-  *at++ = (char)('0' + reply->status / 100);
-  *at++ = (char)('0' + reply->status / 10 % 10);
-  *at++ = (char)('0' + reply->status % 10);
+  char *at = put_number(put(out, "HTTP/1.1 "), (uint64_t)reply->status);
   *at++ = ' ';
   at = put(at, tiny_http_reason(reply->status));
   at = put(at, "\r\nDate: ");

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * log.c -- the writers' side of a log, and its life. */
+ * log.c -- a log's life: opening, settings, flushing, closing; and the names of levels. */
 #include "log.h"
-#include "log_text.h"
 #include "log_thread.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#define TEXT_MOST   65536u /* bytes of a message */
-#define FIELDS_MOST 65535u /* bytes of its JSON fields */
-#define NAME_MOST   255u   /* bytes of a file or function name */
-#define STACK       (256u * 1024)
+#define STACK (256u * 1024)
 
 /* ---- levels ---- */
 
@@ -37,147 +32,6 @@ int tiny_level_parse(const char *name, tiny_level *level) {
     return 0;
   }
   return -1;
-}
-
-tiny_level tiny_log_threshold(const tiny_log *log) {
-  return (tiny_level)atomic_load_explicit(&log->threshold, memory_order_relaxed);
-}
-
-static unsigned wants(const tiny_log *log) {
-  return atomic_load_explicit(&log->wants, memory_order_relaxed);
-}
-
-bool tiny_log_wants_where(const tiny_log *log) { return wants(log) & TINY_WANTS_WHERE; }
-
-bool tiny_log_wants_func(const tiny_log *log) { return wants(log) & TINY_WANTS_FUNC; }
-
-/* ---- putting lines ---- */
-
-/* Claims in the newest ring, which may be replaced meanwhile. NULL: it is full. */
-static tiny_record *claim(tiny_log *log, size_t extra, tiny_rank rank) {
-  tiny_record *record;
-  do {
-    tiny_ring *ring = atomic_load_explicit(&log->ring, memory_order_acquire);
-    record = tiny_ring_claim(ring, extra, rank);
-  } while (record == TINY_RING_CLOSED);
-  return record;
-}
-
-static void commit(tiny_log *log, tiny_record *record, size_t extra, tiny_level level) {
-  tiny_ring_commit(record, extra);
-  uint32_t sleep = atomic_load(&log->sleep);
-  if (sleep == TINY_LOG_AWAKE) return;
-  bool urgent = sleep == TINY_LOG_ASLEEP || level == TINY_ERROR;
-  if (urgent || tiny_ring_crowded(atomic_load(&log->ring))) tiny_log_wake(log);
-}
-
-uint64_t tiny_log_lost(const tiny_log *log) {
-  uint64_t sum = 0;
-  for (int level = 0; level < TINY_LEVELS; level++) {
-    sum += atomic_load_explicit(&log->lost[level], memory_order_relaxed);
-  }
-  return sum;
-}
-
-/* What lies behind a record's head, in this order. */
-typedef enum part { TEXT, MARK, FILE_NAME, FUNC, THREAD, FIELDS, PARTS } part;
-
-static tiny_span span(const char *text, size_t most) {
-  return text ? (tiny_span){text, strnlen(text, most)} : (tiny_span){"", 0};
-}
-
-static void cut_text(tiny_span parts[PARTS], char *mark, size_t size) {
-  size_t whole = parts[TEXT].size;
-  parts[TEXT].size = tiny_text_cut(parts[TEXT].text, TEXT_MOST);
-  snprintf(mark, size, "... [%zu bytes cut]", whole - parts[TEXT].size);
-  parts[MARK] = span(mark, size);
-}
-
-/* Not inlined: for sizes that it can guess at the compiler makes a rep movs, slow to begin. */
-__attribute__((noinline)) static void copy(char *at, const char *text, size_t size) {
-  memcpy(at, text, size);
-}
-
-static uint64_t time_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void fill(tiny_log *log, tiny_record *record, const tiny_span parts[PARTS]) {
-  char *at = record->bytes;
-  record->kind = TINY_RECORD_LINE;
-  record->text_size = (uint32_t)(parts[TEXT].size + parts[MARK].size);
-  record->file_size = (uint8_t)parts[FILE_NAME].size;
-  record->func_size = (uint8_t)parts[FUNC].size;
-  record->thread_size = (uint8_t)parts[THREAD].size;
-  record->fields_size = (uint16_t)parts[FIELDS].size;
-  record->lost = (uint32_t)tiny_log_lost(log);
-  record->word = time_now();
-  for (part i = TEXT; i < PARTS; at += parts[i++].size) {
-    if (parts[i].size) copy(at, parts[i].text, parts[i].size);
-  }
-}
-
-static void put(tiny_log *log, tiny_level level, int number, const tiny_span parts[PARTS]) {
-  size_t extra = 0;
-  for (part i = TEXT; i < PARTS; i++) extra += parts[i].size;
-  tiny_record *record = claim(log, extra, level == TINY_ERROR ? TINY_RANK_ERROR : TINY_RANK_PLAIN);
-  if (!record) {
-    atomic_fetch_add_explicit(&log->lost[level], 1, memory_order_relaxed);
-    return;
-  }
-  record->level = (uint8_t)level;
-  record->line = (uint32_t)number;
-  fill(log, record, parts);
-  commit(log, record, extra, level);
-}
-
-void tiny_log_put(tiny_log *log, tiny_level level, const tiny_where *where, const char *text,
-                  size_t size, const char *fields) {
-  static const char too_long[] = "{\"fields\":\"too long\"}";
-  char thread[16], mark[48];
-  tiny_span parts[PARTS];
-  if (level < tiny_log_threshold(log)) return;
-  bool named = wants(log) & TINY_WANTS_THREAD && !pthread_getname_np(pthread_self(), thread, 16);
-  parts[TEXT] = (tiny_span){text, size};
-  parts[MARK] = span(NULL, 0);
-  parts[FILE_NAME] = span(where ? where->file : NULL, NAME_MOST);
-  parts[FUNC] = span(where ? where->func : NULL, NAME_MOST);
-  parts[THREAD] = span(named ? thread : NULL, sizeof thread);
-  parts[FIELDS] = span(fields, FIELDS_MOST + 1);
-  if (parts[FIELDS].size > FIELDS_MOST) parts[FIELDS] = span(too_long, sizeof too_long);
-  if (size > TEXT_MOST) cut_text(parts, mark, sizeof mark);
-  put(log, level, where ? where->line : 0, parts);
-}
-
-void tiny_log_printf(tiny_log *log, tiny_level level, const tiny_where *where, const char *format,
-                     ...) {
-  char text[512], *longer = NULL;
-  va_list args;
-  if (level < tiny_log_threshold(log)) return;
-  va_start(args, format);
-  int size = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  if (size >= (int)sizeof text) {
-    va_start(args, format);
-    size = vasprintf(&longer, format, args);
-    va_end(args);
-  }
-  if (size >= 0) tiny_log_put(log, level, where, longer ? longer : text, (size_t)size, NULL);
-  free(longer);
-}
-
-/* A record of the log's own. Returns 0, or -1 when even the room kept for them is full. */
-static int put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, int level) {
-  tiny_record *record = claim(log, 0, TINY_RANK_OWN);
-  if (!record) return -1;
-  record->kind = (uint8_t)kind;
-  record->level = (uint8_t)level;
-  record->word = word;
-  tiny_ring_commit(record, 0);
-  tiny_log_wake(log);
-  return 0;
 }
 
 /* ---- settings ---- */
@@ -223,7 +77,7 @@ static int resize(tiny_log *log, size_t buffer) {
  * lines that were put before. */
 static int hand_over(tiny_log *log, tiny_log_settings *settings) {
   if (atomic_load(&log->configured)) {
-    return put_own(log, TINY_RECORD_SETTINGS, (uintptr_t)settings, TINY_DEBUG);
+    return tiny_log_put_own(log, TINY_RECORD_SETTINGS, (uintptr_t)settings, TINY_DEBUG);
   }
   log->settings = settings;
   atomic_store(&log->configured, true);
@@ -244,6 +98,19 @@ static int apply(tiny_log *log, tiny_log_settings *settings) {
   return 0;
 }
 
+int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
+  tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
+  if (!settings) return -1;
+  adjust(log, settings);
+  pthread_mutex_lock(&log->lock);
+  int error = apply(log, settings);
+  pthread_mutex_unlock(&log->lock);
+  if (!error) return 0;
+  snprintf(why, why_size, "log.buffer: out of memory");
+  tiny_log_settings_free(settings);
+  return -1;
+}
+
 static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_size) {
   if (settings->sinks[TINY_SINK_FILE].on &&
       tiny_sink_file_check(settings->conf, why, why_size) != 0) {
@@ -251,21 +118,6 @@ static int check_sinks(const tiny_log_settings *settings, char *why, size_t why_
   }
   if (!settings->sinks[TINY_SINK_SYSLOG].on) return 0;
   return tiny_sink_syslog_check(settings->conf, why, why_size);
-}
-
-int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size) {
-  tiny_log_settings *settings = tiny_log_settings_new(conf, why, why_size);
-  if (!settings) return -1;
-  adjust(log, settings);
-  int error = check_sinks(settings, why, why_size);
-  if (!error) {
-    pthread_mutex_lock(&log->lock);
-    error = apply(log, settings);
-    pthread_mutex_unlock(&log->lock);
-    if (error) snprintf(why, why_size, "log.buffer: out of memory");
-  }
-  if (error) tiny_log_settings_free(settings);
-  return error;
 }
 
 int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
@@ -279,7 +131,7 @@ int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
 static void set_level(tiny_log *log, int id, tiny_level level) {
   if (log->levels[id] == TINY_LEVELS) return;
   log->levels[id] = (int)level;
-  put_own(log, TINY_RECORD_LEVEL, (uint64_t)id, level);
+  tiny_log_put_own(log, TINY_RECORD_LEVEL, (uint64_t)id, level);
 }
 
 int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level) {
@@ -302,7 +154,7 @@ void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *dat
   pthread_mutex_unlock(&log->lock);
 }
 
-void tiny_log_reopen(tiny_log *log) { put_own(log, TINY_RECORD_REOPEN, 0, TINY_DEBUG); }
+void tiny_log_reopen(tiny_log *log) { tiny_log_put_own(log, TINY_RECORD_REOPEN, 0, TINY_DEBUG); }
 
 /* ---- life ---- */
 
@@ -315,8 +167,8 @@ static struct timespec after_ms(unsigned ms) {
   return t;
 }
 
-static uint64_t in_ns(struct timespec t) {
-  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+static uint64_t by_ns(unsigned ms) {
+  return tiny_clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000;
 }
 
 static int flush(tiny_log *log, unsigned ms, int how) {
@@ -324,7 +176,7 @@ static int flush(tiny_log *log, unsigned ms, int how) {
   int error = ETIMEDOUT;
   pthread_mutex_lock(&log->lock);
   uint64_t ticket = log->asked + 1;
-  if (put_own(log, TINY_RECORD_FLUSH, ticket, how) == 0) {
+  if (tiny_log_put_own(log, TINY_RECORD_FLUSH, ticket, how) == 0) {
     log->asked = ticket;
     for (error = 0; !error && log->answered < ticket;) {
       error = pthread_cond_timedwait(&log->answers, &log->lock, &until);
@@ -347,7 +199,7 @@ int tiny_log_flush(tiny_log *log, unsigned ms) {
 
 int tiny_log_finish(tiny_log *log, unsigned ms) {
   configure_at_last(log);
-  atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
+  atomic_store(&log->stop_by_ns, by_ns(ms));
   return flush(log, ms + 100, TINY_LOG_LAST);
 }
 
@@ -432,7 +284,7 @@ tiny_log *tiny_log_open(void) {
 static bool wait_for_end(tiny_log *log, unsigned ms) {
   struct timespec until = after_ms(ms + 500);
   int error = 0;
-  atomic_store(&log->stop_by_ns, in_ns(after_ms(ms)));
+  atomic_store(&log->stop_by_ns, by_ns(ms));
   atomic_store(&log->stop, true);
   tiny_log_wake(log);
   pthread_mutex_lock(&log->lock);
@@ -450,6 +302,7 @@ void tiny_log_close(tiny_log *log, unsigned ms) {
     pthread_join(log->thread, NULL);
     destroy(log);
   } else {
-    pthread_detach(log->thread); /* it keeps the log, which is never freed */
+    atomic_store(&log->crashed, true); /* should it ever come back, it does nothing more */
+    pthread_detach(log->thread);       /* and keeps the log, which is never freed */
   }
 }

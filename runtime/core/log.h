@@ -39,12 +39,13 @@ void tiny_log_attach(tiny_log *log, void (*take)(void *data, const tiny_logged *
 void tiny_log_mute(tiny_log *log);
 
 /* Put the log.* keys and svr.name of 'conf' in force; lines put before are
- * formatted by the settings before. Returns 0, or -1 with the reason in 'why'
- * (and then nothing has changed): a folder that is not there, say. Loop thread. */
+ * formatted by the settings before. The file system is not looked at (tiny_log_check()
+ * does): what a sink then cannot do is told in the log. Returns 0, or -1 with the reason in
+ * 'why', and then nothing has changed: a bad format, no memory. Loop thread. */
 int tiny_log_configure(tiny_log *log, tiny_conf *conf, char *why, size_t why_size);
 
-/* Check the log.* keys of 'conf' against the file system as configure would,
- * changing nothing. Any thread. */
+/* Check the log.* keys of 'conf', also against the file system: a folder that is not
+ * there, say. Changes nothing; may block on a disk. Returns 0, or -1 with the reason. Any thread. */
 int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size);
 
 /* Put one line. Never waits, never fails visibly: what does not fit is counted.

@@ -90,10 +90,8 @@ static void write_ring(tiny_log *log) {
 }
 
 static void write_why(tiny_log *log, const char *text, size_t size) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
   tiny_line line = {.level = TINY_ERROR,
-                    .time_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+                    .time_ns = tiny_clock_ns(CLOCK_REALTIME),
                     .text = {text, size},
                     .file = {"crash", 5}};
   write_line(log, &line);

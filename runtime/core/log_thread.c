@@ -2,12 +2,10 @@
  * log_thread.c -- empties the ring into the sinks. The only thread that may wait for one. */
 #include "log_thread.h"
 
-#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,66 +13,6 @@
 #define NAP_MOST (16 * MS) /* naps are 1, 2, 4, 8 and then 16 ms long */
 #define NAPS     12 /* without a line, before it sleeps: waking it costs a writer some 5 us */
 #define GIVE_AT  (4u * 1024) /* units of 8 bytes read, after which the writers get them back */
-
-static uint64_t now_ns(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* ---- sleeping ---- */
-
-static void wait_for(tiny_log *log, tiny_log_sleep how, uint64_t ns) {
-  struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-  syscall(SYS_futex, &log->sleep, FUTEX_WAIT_PRIVATE, (uint32_t)how, ns == UINT64_MAX ? NULL : &t,
-          NULL, 0);
-}
-
-void tiny_log_wake(tiny_log *log) {
-  if (atomic_exchange(&log->sleep, TINY_LOG_AWAKE) == TINY_LOG_AWAKE) return;
-  syscall(SYS_futex, &log->sleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-void tiny_log_nudge(tiny_log *log) {
-  atomic_store(&log->nudged, true);
-  tiny_log_wake(log);
-}
-
-static uint64_t from_now(uint64_t due, clockid_t clock) {
-  uint64_t now = due == UINT64_MAX ? 0 : now_ns(clock);
-  return due > now ? due - now : 0;
-}
-
-static uint64_t until_due(const tiny_log *log) {
-  uint64_t wait = from_now(tiny_repeat_due(log->repeat), CLOCK_REALTIME);
-  if (wait != UINT64_MAX && wait > 1000 * MS) wait = 1000 * MS; /* the clock was set back */
-  for (int id = 0; id < TINY_SINKS; id++) {
-    uint64_t ns = from_now(tiny_sink_due(&log->sinks[id]), CLOCK_MONOTONIC);
-    if (log->sinks[id].on && ns < wait) wait = ns;
-  }
-  return wait;
-}
-
-/* Nothing is left in the ring, nor in one that took its place. */
-static bool empty(tiny_log *log) {
-  return tiny_ring_used(log->reading) == 0 && log->reading == atomic_load(&log->ring);
-}
-
-/* A nap lets lines gather, and ends early only for a ring that fills up. */
-static bool may_rest(tiny_log *log, tiny_log_sleep how) {
-  if (atomic_load(&log->stop) || atomic_load(&log->crashed)) return false;
-  if (atomic_exchange(&log->nudged, false)) return false;
-  return how == TINY_LOG_ASLEEP ? empty(log) : !tiny_ring_crowded(log->reading);
-}
-
-/* Whoever brings something after may_rest() has looked finds the thread resting, and wakes it. */
-static void rest(tiny_log *log, tiny_log_sleep how, uint64_t most_ns) {
-  uint64_t ns = until_due(log);
-  tiny_ring_rewind(log->reading);
-  atomic_store(&log->sleep, how);
-  if (ns > 0 && may_rest(log, how)) wait_for(log, how, ns < most_ns ? ns : most_ns);
-  atomic_store(&log->sleep, TINY_LOG_AWAKE);
-}
 
 /* ---- lines ---- */
 
@@ -95,7 +33,7 @@ void tiny_log_own(tiny_log *log, const tiny_sink *except, tiny_level level, cons
   va_end(args);
   if (size >= (int)sizeof text) size = sizeof text - 1;
   tiny_line line = {.level = level,
-                    .time_ns = now_ns(CLOCK_REALTIME),
+                    .time_ns = tiny_clock_ns(CLOCK_REALTIME),
                     .text = {text, (size_t)size},
                     .file = {"log", 3},
                     .thread = {"log", 3}};
@@ -181,7 +119,7 @@ static void tell_changed(tiny_log *log) {
 }
 
 static void flush(tiny_log *log) {
-  uint64_t now = now_ns(CLOCK_MONOTONIC);
+  uint64_t now = tiny_clock_ns(CLOCK_MONOTONIC);
   for (int id = 0; id < TINY_SINKS; id++) {
     if (log->sinks[id].on) tiny_sink_flush(&log->sinks[id], now);
   }
@@ -211,7 +149,7 @@ static void finish(tiny_log *log) {
   for (int id = 0; id < TINY_SINKS; id++) {
     if (log->sinks[id].on) tiny_sink_hurry(&log->sinks[id], by_ns);
   }
-  while (busy(log) && now_ns(CLOCK_MONOTONIC) < by_ns) {
+  while (busy(log) && tiny_clock_ns(CLOCK_MONOTONIC) < by_ns) {
     nanosleep(&(struct timespec){0, MS}, NULL);
     flush(log);
   }
@@ -256,7 +194,7 @@ static void park_when_crashed(tiny_log *log) {
 
 static void give_back(tiny_log *log) {
   tiny_ring_give(log->reading, &log->ahead);
-  tell_held(log, now_ns(CLOCK_REALTIME));
+  tell_held(log, tiny_clock_ns(CLOCK_REALTIME));
 }
 
 /* Read all that is complete. Returns whether there was anything. */
@@ -284,14 +222,14 @@ static void wait_until_configured(tiny_log *log) {
     park_when_crashed(log);
     atomic_store(&log->sleep, TINY_LOG_ASLEEP);
     bool wait = !atomic_load(&log->configured) && !atomic_load(&log->crashed);
-    if (wait) wait_for(log, TINY_LOG_ASLEEP, UINT64_MAX);
+    if (wait) tiny_log_wait(log, TINY_LOG_ASLEEP, UINT64_MAX);
   }
   tiny_log_settings *first = log->settings;
   log->settings = NULL;
   settle(log, first);
 }
 
-static bool finished(tiny_log *log) { return atomic_load(&log->stop) && empty(log); }
+static bool finished(tiny_log *log) { return atomic_load(&log->stop) && tiny_log_empty(log); }
 
 static void end(tiny_log *log) {
   finish(log);
@@ -312,9 +250,9 @@ void *tiny_log_run(void *data) {
     park_when_crashed(log);
     naps = any ? 0 : naps + 1;
     if (naps < NAPS)
-      rest(log, TINY_LOG_NAPPING, naps < 4 ? MS << naps : NAP_MOST);
-    else if (empty(log))
-      rest(log, TINY_LOG_ASLEEP, UINT64_MAX);
+      tiny_log_rest(log, TINY_LOG_NAPPING, naps < 4 ? MS << naps : NAP_MOST);
+    else if (tiny_log_empty(log))
+      tiny_log_rest(log, TINY_LOG_ASLEEP, UINT64_MAX);
     else
       naps = 0; /* someone is in the middle of a line */
   }

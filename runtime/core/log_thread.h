@@ -37,8 +37,8 @@ struct tiny_log {
   _Atomic bool stop;                               /* empty the ring, then end */
   _Atomic uint64_t stop_by_ns;                     /* CLOCK_MONOTONIC; set before 'stop' */
   _Atomic bool nudged;                             /* woken for something not in the ring */
-  _Atomic bool crashed;                            /* a signal handler takes over the sinks */
-  _Atomic bool parked;                             /* the thread has left them to it */
+  _Atomic bool crashed; /* leave the sinks alone: a signal handler has them */
+  _Atomic bool parked;  /* the thread has left them to it */
 
   pthread_t thread;
   pthread_mutex_t lock; /* guards what is below until the next comment */
@@ -66,6 +66,10 @@ struct tiny_log {
 /* How many lines found the ring full, all levels. Any thread. */
 uint64_t tiny_log_lost(const tiny_log *log);
 
+/* Put a record of the log's own kind, without text. Returns 0, or -1 when even the room that is
+ * kept for them is full. Any thread. */
+int tiny_log_put_own(tiny_log *log, tiny_record_kind kind, uint64_t word, int level);
+
 /* The thread's main function; 'log' is its argument. */
 void *tiny_log_run(void *log);
 
@@ -77,6 +81,15 @@ void tiny_log_wake(tiny_log *log);
 
 /* Let it look after its sinks, also if it is just about to sleep. Any thread. */
 void tiny_log_nudge(tiny_log *log);
+
+/* Nothing is left in the ring, nor in one that took its place. Log thread. */
+bool tiny_log_empty(const tiny_log *log);
+
+/* Rest for 'most_ns' at the longest, or until a sink has something due. Log thread. */
+void tiny_log_rest(tiny_log *log, tiny_log_sleep how, uint64_t most_ns);
+
+/* Only wait while 'how' is what log->sleep says. Log thread. */
+void tiny_log_wait(tiny_log *log, tiny_log_sleep how, uint64_t ns);
 
 /* A line of the log's own to every sink but 'except' (NULL: to all). Log thread. */
 void tiny_log_own(tiny_log *log, const tiny_sink *except, tiny_level level, const char *format, ...)

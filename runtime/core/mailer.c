@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * mailer.c -- at most one mail in a span, with all that came in between. */
 #include "mailer.h"
-#include "log_text.h"
+#include "log_clock.h"
 #include "mail.h"
+#include "mail_batch.h"
 #include "mail_text.h"
 #include "plugin.h"
 
@@ -14,22 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECOND       1000000000ull
-#define LINES_MOST   1000u
-#define BYTES_MOST   (1u << 20)
-#define SUBJECT_MOST 120u
-#define ATTEMPT_MS   60000u
-#define PAUSE_FIRST  (2 * SECOND)
-#define PAUSE_MOST   (300 * SECOND)
-
-/* What becomes one mail. */
-typedef struct batch {
-  char *text;
-  size_t size, room;
-  unsigned lines;
-  uint64_t more; /* not kept */
-  char subject[SUBJECT_MOST + 1];
-} batch;
+#define SECOND      1000000000ull
+#define ATTEMPT_MS  60000u
+#define PAUSE_FIRST (2 * SECOND)
+#define PAUSE_MOST  (300 * SECOND)
 
 struct tiny_mailer {
   void (*wake)(void *data);
@@ -42,7 +31,7 @@ struct tiny_mailer {
   bool started, sending, hurry;
   uint64_t hurry_by_ns;
   tiny_conf *conf;
-  batch waiting;
+  tiny_mail_batch waiting;
   uint64_t next_ns, pause_ns; /* not before; and after a failure */
   uint64_t trouble_ns, lost;  /* since when (0: none), and lines since then */
   bool tell;
@@ -50,55 +39,7 @@ struct tiny_mailer {
   char told[400];
 };
 
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-/* ---- collecting ---- */
-
-static bool grow(batch *b, size_t size) {
-  if (b->size + size <= b->room) return true;
-  size_t room = b->room ? b->room : 4096;
-  while (room < b->size + size) room *= 2;
-  char *text = realloc(b->text, room);
-  if (!text) return false;
-  b->text = text;
-  b->room = room;
-  return true;
-}
-
-static bool has_room(const batch *b, unsigned lines, size_t size) {
-  return b->lines + lines <= LINES_MOST && b->size + size <= BYTES_MOST;
-}
-
-static void add(batch *b, const char *text, size_t size, unsigned lines) {
-  if (!has_room(b, lines, size) || !grow(b, size)) {
-    b->more += lines;
-    return;
-  }
-  memcpy(b->text + b->size, text, size);
-  b->size += size;
-  b->lines += lines;
-}
-
-/* One line of printable text, whatever the message holds. */
-static void set_subject(batch *b, const char *text, size_t size) {
-  const char *newline = memchr(text, '\n', size);
-  char *end = tiny_text_message(b->subject, b->subject + SUBJECT_MOST, text,
-                                newline ? (size_t)(newline - text) : size);
-  *end = 0;
-}
-
-/* What could not be sent goes before what has come since. */
-static void put_back(tiny_mailer *m, batch *b) {
-  batch later = m->waiting;
-  m->waiting = *b;
-  m->waiting.more += later.more;
-  if (later.lines) add(&m->waiting, later.text, later.size, later.lines);
-  free(later.text);
-}
+static uint64_t now_ns(void) { return tiny_clock_ns(CLOCK_MONOTONIC); }
 
 /* ---- one mail ---- */
 
@@ -115,20 +56,19 @@ static const char **list_targets(const json_t *config) {
   return targets;
 }
 
-static char *compose(const tiny_conf *conf, batch *b, const char *const *targets, size_t *size) {
-  char subject[SUBJECT_MOST + 400], host[256] = "localhost", more[80];
+static char *compose(const tiny_conf *conf, const tiny_mail_batch *b, const char *const *targets,
+                     size_t *size) {
+  char subject[TINY_MAIL_SUBJECT + 400], host[256] = "localhost", *text = NULL;
   const json_t *config = tiny_conf_json(conf, "log.email.config");
+  size_t body_size;
+  char *body = tiny_mail_batch_body(b, &body_size);
   gethostname(host, sizeof host - 1);
   snprintf(subject, sizeof subject, "[%s] %s: %s", host, tiny_conf_string(conf, "svr.name"),
            b->subject);
-  int n =
-      snprintf(more, sizeof more, "(%llu more lines are not shown)\n", (unsigned long long)b->more);
-  size_t body = b->size;
-  if (b->more && grow(b, (size_t)n)) {
-    memcpy(b->text + b->size, more, (size_t)n);
-    body += (size_t)n;
-  }
-  return tiny_mail_text(text_at(config, "from", 0), targets, subject, b->text, body, size);
+  if (body)
+    text = tiny_mail_text(text_at(config, "from", 0), targets, subject, body, body_size, size);
+  free(body);
+  return text;
 }
 
 static tiny_mail_result hand_over(const tiny_conf *conf, tiny_mail *mail, char *why, size_t size) {
@@ -143,7 +83,7 @@ static tiny_mail_result hand_over(const tiny_conf *conf, tiny_mail *mail, char *
   return plugin->send(mail, why, size);
 }
 
-static tiny_mail_result deliver(tiny_mailer *m, const tiny_conf *conf, batch *b,
+static tiny_mail_result deliver(tiny_mailer *m, const tiny_conf *conf, const tiny_mail_batch *b,
                                 unsigned timeout_ms, char *why, size_t why_size) {
   tiny_mail mail = {.timeout_ms = timeout_ms, .stop = &m->stop};
   const char **targets = list_targets(tiny_conf_json(conf, "log.email.config"));
@@ -192,17 +132,17 @@ static void come_back_later(tiny_mailer *m) {
 }
 
 static void done(tiny_mailer *m) {
-  m->next_ns = now_ns() + tiny_conf_ms(m->conf, "log.email.span") * 1000000;
+  m->next_ns = now_ns() + tiny_conf_ns(m->conf, "log.email.span");
   m->pause_ns = PAUSE_FIRST;
 }
 
-static void finish(tiny_mailer *m, batch *b, tiny_mail_result result, const char *why) {
+static void finish(tiny_mailer *m, tiny_mail_batch *b, tiny_mail_result result, const char *why) {
   if (result == TINY_MAIL_SENT)
     tell_well(m);
   else
     tell_trouble(m, why, result == TINY_MAIL_REFUSED);
   if (result == TINY_MAIL_LATER) {
-    put_back(m, b);
+    tiny_mail_batch_join(b, &m->waiting);
     come_back_later(m);
     return;
   }
@@ -229,11 +169,11 @@ static unsigned time_for_it(const tiny_mailer *m) {
 
 static void send_waiting(tiny_mailer *m) {
   char why[320] = "";
-  batch b = m->waiting;
+  tiny_mail_batch b = m->waiting;
   tiny_conf *conf = tiny_conf_hold(m->conf);
   unsigned timeout_ms = time_for_it(m);
   bool hurried = m->hurry;
-  m->waiting = (batch){0};
+  m->waiting = (tiny_mail_batch){0};
   m->sending = true;
   pthread_mutex_unlock(&m->lock);
   tiny_mail_result result = deliver(m, conf, &b, timeout_ms, why, sizeof why);
@@ -300,8 +240,8 @@ void tiny_mailer_configure(tiny_mailer *m, tiny_conf *conf) {
 void tiny_mailer_add(tiny_mailer *m, const char *subject, size_t subject_size, const char *line,
                      size_t size) {
   pthread_mutex_lock(&m->lock);
-  if (!m->waiting.lines) set_subject(&m->waiting, subject, subject_size);
-  add(&m->waiting, line, size, 1);
+  if (!m->waiting.lines) tiny_mail_batch_name(&m->waiting, subject, subject_size);
+  tiny_mail_batch_add(&m->waiting, line, size);
   if (!m->started) m->started = pthread_create(&m->thread, NULL, run, m) == 0;
   pthread_cond_signal(&m->change);
   pthread_mutex_unlock(&m->lock);

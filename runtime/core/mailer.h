@@ -14,7 +14,7 @@ tiny_mailer *tiny_mailer_new(void (*wake)(void *data), void *data);
 /* Use log.email.config, log.email.span and svr.name of 'conf' from the next mail on. */
 void tiny_mailer_configure(tiny_mailer *mailer, tiny_conf *conf);
 
-/* Add a line (with its newline); 'subject' is the text for a mail's subject if it is the first. */
+/* Add a line, which holds no NUL; 'subject' is the text for a mail's subject if it is the first. */
 void tiny_mailer_add(tiny_mailer *mailer, const char *subject, size_t subject_size,
                      const char *line, size_t size);
 

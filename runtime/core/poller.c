@@ -14,6 +14,7 @@ struct tiny_poller {
   struct epoll_event
       batch[BATCH]; /* under way: those from 'next' up to 'count' are still to be told */
   int next, count;
+  char *spare; /* NULL while somebody has it */
 };
 
 /* What a full batch leaves behind keeps the set readable for the next turn. */
@@ -66,8 +67,22 @@ int tiny_poll_remove(tiny_poller *p, tiny_poll *polled) {
   return fd;
 }
 
+char *tiny_poller_borrow(tiny_poller *p) {
+  char *buffer = p->spare ? p->spare : malloc(TINY_POLLER_BUFFER);
+  p->spare = NULL;
+  return buffer;
+}
+
+void tiny_poller_give_back(tiny_poller *p, char *buffer) {
+  if (p->spare)
+    free(buffer);
+  else
+    p->spare = buffer;
+}
+
 static void on_close(uv_handle_t *handle) {
   tiny_poller *p = handle->data;
+  free(p->spare);
   close(p->epoll);
   free(p);
 }

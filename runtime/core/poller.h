@@ -32,6 +32,12 @@ void tiny_poll_change(tiny_poller *poller, tiny_poll *poll, uint32_t events);
  * returns it; -1 when it was not watched. */
 int tiny_poll_remove(tiny_poller *poller, tiny_poll *poll);
 
+/* A buffer of TINY_POLLER_BUFFER bytes (NULL when out of memory), and its way back: one is kept for
+ * whoever reads next, so that idle streams need none and busy ones no allocation. */
+enum { TINY_POLLER_BUFFER = 64 * 1024 };
+char *tiny_poller_borrow(tiny_poller *poller);
+void tiny_poller_give_back(tiny_poller *poller, char *buffer);
+
 /* Nothing may be watched any longer. Frees itself in the handle's close callback. */
 void tiny_poller_close(tiny_poller *poller);
 

@@ -18,11 +18,7 @@
 #define PAUSE_MOST   (2000 * MS)
 #define PATIENCE     (1000 * MS) /* nothing taken for so long is trouble */
 
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
+static uint64_t now_ns(void) { return tiny_clock_ns(CLOCK_MONOTONIC); }
 
 /* ---- trouble ---- */
 

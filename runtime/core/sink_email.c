@@ -14,11 +14,10 @@ static void settle(tiny_sink *sink, const tiny_log_settings *settings) {
 }
 
 static void take(tiny_sink *sink, tiny_clock *clock, const tiny_line *line) {
-  size_t most = tiny_format_most(sink->format, line) + 1;
+  size_t most = tiny_format_most(sink->format, line);
   char *text = malloc(most);
   if (!text) return;
-  char *end = tiny_format_write(sink->format, clock, line, text, text + most - 1);
-  *end++ = '\n';
+  char *end = tiny_format_write(sink->format, clock, line, text, text + most);
   tiny_mailer_add(sink->own, line->text.text, line->text.size, text, (size_t)(end - text));
   free(text);
 }

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROOM = 64 * 1024, MOST = 256 * 1024 };
+enum { MOST = 256 * 1024 };
 
 /* -- the plain channel ----------------------------------------------------- */
 
@@ -40,7 +40,8 @@ static int plain_finish(tiny_stream *s) { return shutdown(s->poll.fd, SHUT_WR) =
 
 static void plain_free(tiny_stream *s) { (void)s; }
 
-static const tiny_channel plain = {plain_read, plain_write, plain_send_file, plain_finish, plain_free};
+static const tiny_channel plain = {plain_read, plain_write, plain_send_file, plain_finish,
+                                   plain_free};
 
 /* -- life ------------------------------------------------------------------ */
 
@@ -61,7 +62,10 @@ int tiny_stream_open(tiny_stream *s, tiny_poller *poller, int fd, void (*on_even
 }
 
 static void free_buffer(tiny_stream *s) {
-  free(s->data);
+  if (s->room == TINY_POLLER_BUFFER)
+    tiny_poller_give_back(s->poller, s->data);
+  else
+    free(s->data);
   s->data = NULL;
   s->begin = s->end = s->room = s->searched = 0;
 }
@@ -85,27 +89,32 @@ static int make_room(tiny_stream *s) {
     s->begin = 0;
     if (s->end < s->room) return 0;
   }
-  size_t room = s->room ? s->room * 2 : ROOM;
-  char *data = realloc(s->data, room);
+  size_t room = s->room ? s->room * 2 : TINY_POLLER_BUFFER;
+  char *data = s->room ? realloc(s->data, room) : tiny_poller_borrow(s->poller);
   if (!data) return UV_ENOMEM;
   s->data = data;
   s->room = room;
   return 0;
 }
 
+/* An idle stream costs no buffer. */
+static int nothing(tiny_stream *s, int rc) {
+  if (s->begin == s->end) free_buffer(s);
+  return rc;
+}
+
 int tiny_stream_fill(tiny_stream *s) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
   if (s->ended) return UV_EOF;
-  if (s->drained) return UV_EAGAIN;
+  if (s->drained) return nothing(s, UV_EAGAIN);
   int rc = make_room(s);
   if (rc != 0) return rc;
   size_t room = s->room - s->end;
   ssize_t n = s->channel->read(s, s->data + s->end, room < MOST ? room : MOST);
   if (n > 0) s->end += (size_t)n;
   if (n > 0) return 0;
-  if (s->begin == s->end) free_buffer(s); /* an idle stream costs no buffer */
   if (n == 0) s->ended = true;
-  return n == 0 ? UV_EOF : (int)n;
+  return nothing(s, n == 0 ? UV_EOF : (int)n);
 }
 
 tiny_bytes tiny_stream_peek(const tiny_stream *s) {

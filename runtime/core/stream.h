@@ -31,7 +31,7 @@ struct tiny_stream {
   char *data; /* read and not yet taken: [begin, end) of 'room' bytes */
   size_t begin, end, room;
   size_t searched; /* bytes from begin on that hold no line's end */
-  bool drained; /* nothing is there to be read before the next event */
+  bool drained;    /* nothing is there to be read before the next event */
   bool ended;      /* nothing more will come */
   bool hung_up; /* the peer has closed its side, or all: what it sent before may still be there */
   int broken;   /* why writing cannot go on, a negative UV code; 0 */

@@ -117,6 +117,12 @@ static int l_watch(lua_State *L) {
   return 0;
 }
 
+/* acting(what): raises, where the caller of the Lua function stands, while the script is loaded */
+static int l_acting(lua_State *L) {
+  tiny_generation_acting(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* loading() -> bool */
 static int l_loading(lua_State *L) {
   lua_pushboolean(L, tiny_generation_of(L)->life < TINY_ENTERED);
@@ -126,8 +132,8 @@ static int l_loading(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"close", l_close}, {"fail", l_fail},       {"reload", l_reload},   {"run_sign", l_run_sign},
     {"error", l_error}, {"summary", l_summary}, {"app", l_app},         {"step", l_step},
-    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {"watch", l_watch},
-    {NULL, NULL},
+    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {"acting", l_acting},
+    {"watch", l_watch}, {NULL, NULL},
 };
 
 int luaopen_tiny_runtime(lua_State *L) {

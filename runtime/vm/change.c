@@ -156,8 +156,17 @@ static void roll_back_because(tiny *rt, const char *why) {
 
 /* -- on to the new one ----------------------------------------------------- */
 
+/* A key that is known but has no effect yet must not look as if it had. */
+static void warn_of_unbuilt(tiny *rt) {
+  static const char *const keys[] = {"svr.cluster.conf_prefix", NULL};
+  for (int i = 0; keys[i]; i++)
+    if (tiny_conf_string(rt->current->conf, keys[i]))
+      tiny_warn(rt->log, "%s has no effect: this version does not have it", keys[i]);
+}
+
 static void tell_started(tiny *rt) {
   tiny_info(rt->log, "started: generation %llu", (unsigned long long)rt->current->number);
+  warn_of_unbuilt(rt);
   finish(rt, true, "started");
 }
 

@@ -29,7 +29,7 @@ enum {
   TEXT_SIZE = 8192,
   PATIENCE = 12, /* ticks without an answer from Lua: it must be in C */
   LOOK_MS = 200, /* the longest wait for an answer */
-  GUESS_MS = 50,
+  GUESS_MS = 500,
   HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * sockets.c -- the parts that sockets are made of, and their way through a change. */
 #include "sockets.h"
+#include "fetch.h"
 #include "handle.h"
 #include "http.h"
 #include "resolver.h"
@@ -38,6 +39,7 @@ void tiny_sockets_close(tiny_sockets *s) {
   if (s->resolver) tiny_resolver_close(s->resolver);
   tiny_children_close(&s->children);
   tiny_http_close(s->http);
+  if (s->fetcher) s->fetch->close(s->fetcher);
   if (s->harbour.poller) tiny_poller_close(s->harbour.poller);
   free(s);
 }

@@ -14,8 +14,10 @@ typedef struct tiny_sockets {
   tiny *runtime;
   tiny_harbour harbour;
   struct tiny_resolver *resolver;
-  struct tiny_http *http; /* NULL until it is needed */
-  tiny_child *children;   /* processes that have not ended */
+  struct tiny_http *http;               /* NULL until it is needed, as are the following */
+  const struct tiny_fetch_table *fetch; /* the plugin's functions */
+  struct tiny_fetcher *fetcher;
+  tiny_child *children; /* processes that have not ended */
 } tiny_sockets;
 
 /* Returns NULL when memory or descriptors could not be had. */

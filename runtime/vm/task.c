@@ -250,11 +250,12 @@ static void run(tiny_task *task) {
 }
 
 /* With the place of who called the wait's Lua wrapper. */
-static void misuse(lua_State *L, const char *what, const char *problem) {
+__attribute__((noreturn)) static void misuse(lua_State *L, const char *what, const char *problem) {
   luaL_where(L, 2);
   lua_pushfstring(L, "%s %s", what, problem);
   lua_concat(L, 2);
   lua_error(L);
+  abort(); /* lua_error does not come back */
 }
 
 tiny_task *tiny_task_here(lua_State *L, const char *what) {

@@ -181,6 +181,7 @@ class TakenOver(ClusterCase):
         servers, tokens = self.pair(), []
         for _ in range(3):
             tokens.append(self.active(servers[0]))
+            wait_for(lambda one=servers[0]: len(one.info()["members"]) == 2, "the other to be there")
             servers[0].close()
             servers = servers[1], self.member()
         self.assertEqual(tokens, sorted(set(tokens)))
@@ -432,10 +433,10 @@ class InTrouble(ClusterCase):
         self.assertEqual(other.lines("tick"), [])
         self.active(other)
         self.assertEqual(len(one.lines("tick")), ticks)
+        self.assertEqual(len(one.lines("WARN etcd:")), 1)
         proxy.silent = False
         one.wait_line("INFO etcd answers again")
         self.standby(one)
-        self.assertEqual(len(one.lines("WARN etcd:")), 1)
 
     def test_one_of_two_endpoints_that_falls_silent_is_left(self):
         proxy = self.proxy()

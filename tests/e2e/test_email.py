@@ -168,9 +168,12 @@ class Trouble(Mails):
 
     def test_a_greylisting_server_is_asked_again(self):
         mails = self.mail_server(refuse={"b@test.example": ["451 greylisted, come back", "450 not yet"]})
-        server = self.start(BODY, self.conf(mails.port))
-        self.err(server, "patience")
-        self.assertEqual(self.mail(mails).get_content(), "ERROR patience\n")
+        server = self.start(BODY, self.conf(mails.port, **{"log.console.level": "ERROR"}))
+        server.project.said("eval", "for i = 1, 1003 do self:err('line %d', i) end")
+        lines = self.mail(mails).get_content().splitlines()
+        self.assertEqual(lines[0], "ERROR line 1")
+        self.assertEqual(lines[-1], "(3 more lines are not shown)")
+        self.assertEqual(len(lines), 1001)
 
     def test_one_bad_target_does_not_keep_it_from_the_others(self):
         mails = self.mail_server(refuse={"b@test.example": ["550 no such user"] * 9})

@@ -94,7 +94,7 @@ class Completion(unittest.TestCase):
     FILES = {"bash": "tiny.bash", "zsh": "_tiny", "fish": "tiny.fish"}
 
     def complete(self, *words):
-        script = (f'source "{ROOT}/completions/tiny.bash"; COMP_WORDS=({" ".join(map(repr, words))}); '
+        script = (f'source "{ROOT}/runtime/command/completions/tiny.bash"; COMP_WORDS=({" ".join(map(repr, words))}); '
                   f'COMP_CWORD={len(words) - 1}; _tiny; printf "%s\\n" "${{COMPREPLY[@]}}"')
         return said("bash", "-c", script).split()
 
@@ -111,7 +111,7 @@ class Completion(unittest.TestCase):
 
     def test_all_shells_know_every_command(self):
         for shell, name in self.FILES.items():
-            text = (ROOT / "completions" / name).read_text()
+            text = (ROOT / "runtime/command/completions" / name).read_text()
             for command in commands():
                 with self.subTest(f"{shell} {command}"):
                     self.assertRegex(text, rf"['\s]{command}[:\t\s]")
@@ -121,7 +121,7 @@ class Completion(unittest.TestCase):
             with self.subTest(shell):
                 if not shutil.which(shell):
                     self.skipTest(f"needs {shell}")
-                said(shell, "-n", ROOT / "completions" / name)
+                said(shell, "-n", ROOT / "runtime/command/completions" / name)
 
 
 if __name__ == "__main__":

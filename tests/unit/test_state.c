@@ -48,6 +48,7 @@ static const struct {
             {"state", JSON_STRING},
             {"role", JSON_NULL},
             {"token", JSON_NULL},
+            {"members", JSON_NULL},
             {"start_time", JSON_STRING},
             {"uptime", JSON_REAL},
             {"last_error", JSON_NULL},
@@ -79,6 +80,18 @@ static const struct {
 START_TEST(every_key_is_there_from_the_beginning) {
   ck_assert_int_eq(json_typeof(get(keys[_i].key)), keys[_i].type);
   ck_assert_uint_eq(json_object_size(info), sizeof keys / sizeof *keys);
+}
+END_TEST
+
+START_TEST(a_part_in_a_cluster_is_told) {
+  tiny_state_role(&state, "active", 42);
+  tiny_state_members(&state, json_pack("[{s:s}]", "host", "h"));
+  ck_assert_str_eq(text("role"), "active");
+  ck_assert_double_eq(number("token"), 42);
+  ck_assert_uint_eq(json_array_size(get("members")), 1);
+  tiny_state_role(&state, "standby", 0);
+  ck_assert_str_eq(text("role"), "standby");
+  ck_assert(json_is_null(get("token")));
 }
 END_TEST
 
@@ -220,6 +233,7 @@ int main(void) {
   tcase_add_checked_fixture(info_case, setup, teardown);
   tcase_add_loop_test(info_case, every_key_is_there_from_the_beginning, 0,
                       sizeof keys / sizeof *keys);
+  tcase_add_test(info_case, a_part_in_a_cluster_is_told);
   tcase_add_test(info_case, the_process_is_described);
   tcase_add_test(info_case, errors_summaries_and_reloads_are_kept_with_their_times);
   tcase_add_test(info_case, bytes_that_are_not_utf8_are_shown_as_question_marks);

@@ -4,6 +4,7 @@ local core = require "tiny.core.http"
 local escape = require "tiny.http.escape"
 local listen = require "tiny.listen"
 local Request = require "tiny.http.request"
+local runtime = require "tiny.core.runtime"
 
 require "tiny.core.acceptor"
 
@@ -96,6 +97,7 @@ end
 ---@param opts? tiny.Serve
 ---@return tiny.Listener?, string?, string?
 function server.serve(text, handler, opts)
+  runtime.acting("tiny.http.serve")
   address.check(text, "tiny.http.serve")
   if not is_callable(handler) then error("tiny.http.serve: a function is expected for requests", 2) end
   opts = complete(opts)

@@ -57,6 +57,8 @@ static int on_timeout(CURLM *curl, long ms, void *data) {
   return 0;
 }
 
+void multi_hurry(multi *m) { uv_timer_start(&m->timer, on_timer, 0, 0); }
+
 static void on_poll_closed(uv_handle_t *handle) { free(handle->data); }
 
 /* libcurl closes the socket right after this: the poll must be gone by then. */

@@ -22,4 +22,7 @@ void multi_close(multi *m);
 
 CURLM *multi_handle(multi *m);
 
+/* A transfer was added: begin it in the next turn. Not from inside of libcurl's callbacks. */
+void multi_hurry(multi *m);
+
 #endif

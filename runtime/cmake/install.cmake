@@ -10,13 +10,13 @@ install(FILES runtime/tiny.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT l
 
 # Both find the rest from where they lie themselves, so any prefix will do.
 file(RELATIVE_PATH up ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-configure_file(cmake/tiny.pc.in ${PROJECT_BINARY_DIR}/tiny.pc @ONLY)
+configure_file(runtime/cmake/tiny.pc.in ${PROJECT_BINARY_DIR}/tiny.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/tiny.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT libtiny-dev)
 
 set(config_folder ${CMAKE_INSTALL_LIBDIR}/cmake/tiny)
 install(EXPORT tinyTargets NAMESPACE tiny:: DESTINATION ${config_folder} COMPONENT libtiny-dev)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/tinyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES cmake/tinyConfig.cmake ${PROJECT_BINARY_DIR}/tinyConfigVersion.cmake
+install(FILES runtime/cmake/tinyConfig.cmake ${PROJECT_BINARY_DIR}/tinyConfigVersion.cmake
   DESTINATION ${config_folder} COMPONENT libtiny-dev)
 
 # Manual pages are made from the documentation.
@@ -37,10 +37,10 @@ endfunction()
 tiny_manual(commands.md 1 tiny "run servers written in Lua")
 tiny_manual(conf.md 5 conf.lua "configuration of a server run by tiny")
 
-install(FILES completions/tiny.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME tiny
+install(FILES runtime/command/completions/tiny.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME tiny
   COMPONENT tiny)
-install(FILES completions/_tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT tiny)
-install(FILES completions/tiny.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT tiny)
+install(FILES runtime/command/completions/_tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT tiny)
+install(FILES runtime/command/completions/tiny.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT tiny)
 foreach(component tiny libtiny libtiny-dev)
   install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${component} RENAME copyright COMPONENT ${component})
 endforeach()
