@@ -6,6 +6,7 @@
  * Other threads set flags and send SIGPROF; while there is something to do the handler
  * comes back by a timer of the thread's own. */
 #include "interrupt.h"
+#include "apart.h"
 #include "backtrace.h"
 #include "guard.h"
 #include "sigprof.h"
@@ -18,7 +19,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,7 +62,7 @@ struct tiny_interrupt {
   sem_t answered;
   tiny_doing doing; /* the answer and its text; the loop thread's while WRITING */
   char answer[TEXT_SIZE];
-  char *guess; /* shared memory of TEXT_SIZE */
+  tiny_apart *apart;
 
   _Atomic uint64_t sample_ns;
   pthread_mutex_t sample_lock; /* guards the next two; held during calls of 'sample' */
@@ -126,17 +126,19 @@ static void answer_from_lua(tiny_interrupt *in, lua_State *L) {
   answer(in, TINY_DOING_LUA);
 }
 
+static void walk(tiny_report *report, const void *L) { tiny_trace_put(report, (lua_State *)L); }
+
 static void put_guess(tiny_report *report, tiny_interrupt *in, lua_State *L) {
-  if (!tiny_trace_guess(L, in->guess, TEXT_SIZE, GUESS_MS)) return;
-  tiny_report_put(report, "Lua stack, the first line is a guess:\n");
-  tiny_report_put(report, in->guess);
+  const char *found = tiny_apart_tell(in->apart, walk, L, GUESS_MS);
+  if (*found) tiny_report_put(report, "Lua stack, the first line is a guess:\n");
+  tiny_report_put(report, found);
 }
 
 static void answer_from_c(tiny_interrupt *in, lua_State *L, const void *context) {
   tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
   put_what(&report, in, false);
   tiny_report_put(&report, "C stack:\n");
-  tiny_backtrace_put(&report, context);
+  tiny_report_put(&report, tiny_apart_tell(in->apart, tiny_backtrace_put, context, GUESS_MS));
   put_guess(&report, in, L);
   answer(in, TINY_DOING_C);
 }
@@ -370,15 +372,15 @@ static int open_timer(tiny_interrupt *in) {
 }
 
 static int open_parts(tiny_interrupt *in) {
-  in->guess = mmap(NULL, TEXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (in->guess == MAP_FAILED) return -1;
+  in->apart = tiny_apart_open();
+  if (!in->apart) return -1;
   if (open_timer(in) != 0) {
-    munmap(in->guess, TEXT_SIZE);
+    tiny_apart_close(in->apart);
     return -1;
   }
   if (tiny_sigprof_open(attend, in) != 0) {
     timer_delete(in->timer);
-    munmap(in->guess, TEXT_SIZE);
+    tiny_apart_close(in->apart);
     return -1;
   }
   return 0;
@@ -406,7 +408,7 @@ void tiny_interrupt_close(tiny_interrupt *in) {
   here = NULL;
   timer_delete(in->timer);
   tiny_sigprof_close();
-  munmap(in->guess, TEXT_SIZE);
+  tiny_apart_close(in->apart);
   sem_destroy(&in->answered);
   pthread_mutex_destroy(&in->ask_lock);
   pthread_mutex_destroy(&in->sample_lock);

@@ -160,7 +160,7 @@ void tiny_step_drop(tiny *runtime);
 /* Why the step failed, copied into 'why'; its traceback goes to the log. */
 void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
 
-/* -- change of generation (change.c) */
+/* -- change of generation (change.c, loading.c, standing.c; its steps are in change.h) */
 void tiny_change_ask(tiny *runtime, tiny_ask *ask); /* owns the ask */
 void tiny_change_begin(tiny *runtime);
 void tiny_change_abort(tiny *runtime); /* closing: a candidate that still loads is given up */
