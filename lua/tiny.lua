@@ -30,7 +30,7 @@ local tiny = {
 }
 
 -- What not every server needs is loaded when it is first used.
-local parts = { tcp = "tiny.tcp", exec = "tiny.exec", udp = "tiny.udp", http = "tiny.http" }
+local parts = { tcp = "tiny.tcp", exec = "tiny.exec", udp = "tiny.udp", http = "tiny.http", zmq = "tiny.zmq" }
 
 return setmetatable(tiny, {
   __index = function(self, name)

@@ -28,9 +28,10 @@ local function wait(fn, a, b, c, d)
 end
 task.wait = wait
 
-local function finish(value, code, ...)
+local function finish(...)
+  local value, code = ...
   if value == nil and type(code) == "number" then return nil, core.failure(code) end
-  return value, code, ...
+  return ...
 end
 
 function settle(fn, a, b, c, d, raise, done, ...)

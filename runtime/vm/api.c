@@ -14,6 +14,7 @@ const luaL_Reg tiny_core_modules[] = {
     {"tiny.core.address", luaopen_tiny_address},   {"tiny.core.stream", luaopen_tiny_stream},
     {"tiny.core.acceptor", luaopen_tiny_acceptor}, {"tiny.core.exec", luaopen_tiny_exec},
     {"tiny.core.udp", luaopen_tiny_udp},           {"tiny.core.http", luaopen_tiny_http},
-    {"tiny.core.fetch", luaopen_tiny_fetch},       {"tiny.core.worker", luaopen_tiny_worker},
-    {"tiny.core.saver", luaopen_tiny_saver},       {NULL, NULL},
+    {"tiny.core.fetch", luaopen_tiny_fetch},       {"tiny.core.zmq", luaopen_tiny_zmq},
+    {"tiny.core.worker", luaopen_tiny_worker},     {"tiny.core.saver", luaopen_tiny_saver},
+    {NULL, NULL},
 };

@@ -231,6 +231,7 @@ static int l_read(lua_State *L) {
   uint64_t deadline = tiny_wait_deadline(L, 3);
   tiny_task *task = tiny_task_here(L, "req:read");
   if (!c) return tiny_wait_failed(L, UV_ECANCELED);
+  if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   int rc = tiny_http_read_body(c, most);
   if (rc == 0) return push_piece(L, c, most);
   if (rc != UV_EAGAIN || tiny_wait_late(deadline))
@@ -430,6 +431,7 @@ static int l_write(lua_State *L) {
   uint64_t deadline = tiny_wait_deadline(L, 3);
   tiny_task *task = tiny_task_here(L, "stream:write");
   if (!c || !c->streams) return tiny_wait_failed(L, UV_ECANCELED);
+  if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   int rc = tiny_http_stream_write(c, data, size);
   if (rc == 0) return tiny_wait_true(L);
   if (rc != UV_EAGAIN || tiny_wait_late(deadline))

@@ -169,6 +169,7 @@ static int l_recv(lua_State *L) {
   char data[DATAGRAM];
   tiny_endpoint from = {.size = sizeof from.unix_path};
   if (!u || !owns(L, u)) return tiny_wait_failed(L, UV_ECANCELED);
+  if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   fail_reader(u);
   ssize_t n = recvfrom(u->poll.fd, data, sizeof data, 0, &from.any, &from.size);
   if (n < 0 && errno == EAGAIN && !tiny_wait_late(deadline)) {
@@ -196,6 +197,7 @@ static int l_send(lua_State *L) {
   const tiny_endpoint *to = tiny_endpoint_check(L, 3);
   tiny_task *task = tiny_task_here(L, "udp:send");
   if (!u) return tiny_wait_failed(L, UV_ECANCELED);
+  if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   if (sendto(u->poll.fd, data, size, MSG_NOSIGNAL, &to->any, to->size) >= 0)
     return tiny_wait_true(L);
   if (errno != EAGAIN) return tiny_wait_failed(L, -errno);

@@ -120,6 +120,7 @@ static int l_read(lua_State *L) {
   tiny_task *task = tiny_task_here(L, "stream:read");
   tiny_bytes bytes;
   if (!c || !owns(L, c)) return tiny_wait_failed(L, UV_ECANCELED);
+  if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   fail_reader(c);
   int rc = tiny_stream_read(&c->stream, wish, &bytes);
   if (rc == UV_EAGAIN && !tiny_wait_late(deadline)) {
@@ -168,6 +169,7 @@ static int l_write(lua_State *L) {
   tiny_task *task = tiny_task_here(L, "stream:write");
   int rc = UV_EAGAIN;
   if (!c) return tiny_wait_failed(L, UV_ECANCELED);
+  if (c->writer != task && tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   bool late = tiny_wait_late(deadline);
   if (!late && (!c->writer || c->writer == task)) rc = tiny_stream_write(&c->stream, data, size);
   if (!late && rc == UV_EAGAIN) return park_writer(c, task, deadline);

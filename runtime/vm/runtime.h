@@ -207,5 +207,6 @@ int luaopen_tiny_exec(lua_State *L);
 int luaopen_tiny_udp(lua_State *L);
 int luaopen_tiny_http(lua_State *L);
 int luaopen_tiny_fetch(lua_State *L);
+int luaopen_tiny_zmq(lua_State *L);
 
 #endif

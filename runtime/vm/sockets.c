@@ -6,6 +6,7 @@
 #include "http.h"
 #include "resolver.h"
 #include "runtime.h"
+#include "zmq_socket.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -40,6 +41,7 @@ void tiny_sockets_close(tiny_sockets *s) {
   tiny_children_close(&s->children);
   tiny_http_close(s->http);
   if (s->fetcher) s->fetch->close(s->fetcher);
+  if (s->zmq) s->zmq_table->stop(s->zmq);
   if (s->harbour.poller) tiny_poller_close(s->harbour.poller);
   free(s);
 }

@@ -17,6 +17,8 @@ typedef struct tiny_sockets {
   struct tiny_http *http;               /* NULL until it is needed, as are the following */
   const struct tiny_fetch_table *fetch; /* the plugin's functions */
   struct tiny_fetcher *fetcher;
+  const struct tiny_zmq_table *zmq_table;
+  struct tiny_zmq *zmq;
   tiny_child *children; /* processes that have not ended */
 } tiny_sockets;
 

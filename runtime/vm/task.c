@@ -292,6 +292,7 @@ static bool is_stopped(const tiny_task *task) { return task->cancelled || task->
 int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *), void *source) {
   task->leave = leave;
   task->source = source;
+  task->greed = 0;
   if (is_stopped(task)) raise_at_wait(task);
   return lua_yield(task->co, 0);
 }
@@ -401,6 +402,11 @@ int tiny_task_sleep(tiny_task *task, double seconds) {
   else
     enqueue(task);
   return lua_yield(task->co, 0);
+}
+
+int tiny_task_give_way(tiny_task *task) {
+  task->greed = 0;
+  return tiny_task_sleep(task, 0);
 }
 
 static void leave_join(tiny_task *task) {

@@ -32,6 +32,8 @@ typedef enum tiny_task_kind {
   TINY_TASK_KINDS
 } tiny_task_kind;
 
+enum { TINY_TASK_GREED = 100 };
+
 struct tiny_task {
   tiny_generation *generation;
   lua_State *co;
@@ -59,6 +61,7 @@ struct tiny_task {
   const char *name;  /* of the callback, a literal; NULL: by its kind */
   uint64_t limit_ns; /* the longest stretch of Lua in it; 0: svr.watchdog.slice */
   char *trace;       /* where it was stopped; NULL when it was not */
+  unsigned greed;    /* what it was given without waiting, since it waited last */
   int started_line;  /* where tiny.go was called */
   char started_at[44];
 };
@@ -85,6 +88,12 @@ int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *task), void *source
  * as if woken. Raises on the task when out of memory. */
 int tiny_task_park_until(tiny_task *task, void (*leave)(tiny_task *task), void *source,
                          uint64_t deadline_ns);
+
+/* For a wait that need not wait, because there is something already: now and then let the others
+ * have their turn all the same. Whenever this is true, return tiny_task_give_way(task): the function
+ * is called again then (lua/tiny/task.lua, task.wait). */
+static inline bool tiny_task_is_greedy(tiny_task *task) { return ++task->greed > TINY_TASK_GREED; }
+int tiny_task_give_way(tiny_task *task);
 
 /* The event came: resume the parked task in the next turn, or now (only from the top of a
  * loop callback, never from code that Lua called). */

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""tiny.zmq, with pyzmq for peers. Skipped where that is not installed."""
+import re
+import threading
+import time
+import unittest
+
+from tiny_server import WAIT, ServerCase, wait_for
+
+try:
+    import zmq
+except ImportError:
+    zmq = None
+
+SHOW = """
+local function show(...)
+  local parts = {}
+  for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+  tiny.log.info("got %s.", table.concat(parts, " | "))
+end
+"""
+
+
+@unittest.skipUnless(zmq, "pyzmq is not installed")
+class ZmqCase(ServerCase):
+    def setUp(self):
+        self.context = zmq.Context()
+        self.peers = []
+        self.addCleanup(self.context.destroy, linger=0)
+
+    def peer(self, kind, connect=None, **options):
+        """A socket of pyzmq's; without an endpoint it is bound, and says where as `at`."""
+        peer = self.context.socket(kind)
+        self.peers.append(peer)
+        peer.rcvtimeo = peer.sndtimeo = WAIT * 1000
+        for name, value in options.items():
+            setattr(peer, name, value)
+        if connect:
+            peer.connect(connect)
+            return peer
+        port = peer.bind_to_random_port("tcp://127.0.0.1")
+        return peer, f"tcp://127.0.0.1:{port}"
+
+    def serve(self, code, conf=None, rest=""):
+        """A server whose on_start opens self.socket; returns it and where that is bound."""
+        server = self.start(SHOW + f"""function S:on_start()
+          local at = "tcp://127.0.0.1:*"
+          {code}
+          self:info("at %s.", self.socket:endpoint())
+        end
+        {rest}""", conf)
+        return server, re.search(r"at (\S+)\.$", server.wait_line("INFO at ")).group(1)
+
+    def got(self, server, times):
+        server.wait_line("got ", times=times)
+        return [line.split("got ", 1)[1] for line in server.lines("got ")]
+
+
+class Types(ZmqCase):
+    def test_request_and_reply(self):
+        _server, at = self.serve("""self.socket = assert(tiny.zmq.socket("REP", { bind = at }))
+          self.socket:on(function(...) self.socket:send("you said", ...) end)""")
+        peer = self.peer(zmq.REQ, at)
+        for parts in ([b"hello"], [b"a", b"", b"\0c"], [b"x" * 1000000]):
+            peer.send_multipart(parts)
+            self.assertEqual(peer.recv_multipart(), [b"you said", *parts])
+
+    def test_we_ask_others(self):
+        peer, at = self.peer(zmq.REP)
+        server = self.start(SHOW + f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("REQ", {{ connect = "{at}" }}))
+          tiny.go(function()
+            for i = 1, 3 do
+              socket:send("question " .. i)
+              show(socket:recv())
+            end
+            show(select(2, socket:recv(0.05)))
+          end)
+        end""")
+        for i in range(1, 4):
+            self.assertEqual(peer.recv(), b"question %d" % i)
+            peer.send_multipart([b"answer", b"%d" % i])
+        self.assertEqual(self.got(server, 4)[:3], ["answer | 1.", "answer | 2.", "answer | 3."])
+        self.assertIn("EFSM", self.got(server, 4)[3])
+
+    def test_push_and_pull(self):
+        pull, to = self.peer(zmq.PULL)
+        server, at = self.serve(f"""
+          self.socket = assert(tiny.zmq.socket("PULL", {{ bind = at }}))
+          local out = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}" }}))
+          self.socket:on(function(text) out:send(text:upper()) end)""")
+        push = self.peer(zmq.PUSH, at)
+        for i in range(1000):
+            push.send(b"message %d" % i)
+        self.assertEqual([pull.recv() for _ in range(1000)], [b"MESSAGE %d" % i for i in range(1000)])
+        self.assertTrue(server.alive())
+
+    def test_publishing_and_subscribing(self):
+        publisher, to = self.peer(zmq.XPUB)
+        server, at = self.serve(f"""
+          self.socket = assert(tiny.zmq.socket("PUB", {{ bind = at }}))
+          self.heard = assert(tiny.zmq.socket("SUB", {{ connect = "{to}", subscribe = {{ "a", "b" }} }}))
+          self.heard:on(function(topic, text)
+            show(topic, text)
+            if text == "more" then self.heard:subscribe("c") self.heard:unsubscribe("a") end
+            self.socket:send("echo." .. topic, text)
+          end)""")
+        self.assertEqual({publisher.recv(), publisher.recv()}, {b"\x01a", b"\x01b"})
+        subscriber = self.peer(zmq.SUB, at)
+        subscriber.subscribe(b"echo.b")
+        time.sleep(0.2)
+        for topic, text in ((b"a", b"1"), (b"x", b"2"), (b"b", b"more")):
+            publisher.send_multipart([topic, text])
+        self.assertEqual({publisher.recv(), publisher.recv()}, {b"\x01c", b"\x00a"})
+        for topic, text in ((b"a", b"3"), (b"c", b"4")):
+            publisher.send_multipart([topic, text])
+        self.assertEqual(self.got(server, 3), ["a | 1.", "b | more.", "c | 4."])
+        self.assertEqual(subscriber.recv_multipart(), [b"echo.b", b"more"])
+
+    def test_router_and_dealer(self):
+        _server, at = self.serve("""self.socket = assert(tiny.zmq.socket("ROUTER", { bind = at }))
+          self.socket:on(function(id, number)
+            tiny.sleep(number == "1" and 0.3 or 0)
+            self.socket:send(id, number)
+          end, 10)""")
+        peers = [self.peer(zmq.DEALER, at) for _ in range(3)]
+        peers[0].send(b"1")
+        time.sleep(0.1)
+        for peer in peers[1:]:
+            peer.send(b"2")
+            self.assertEqual(peer.recv(), b"2")  # side by side
+        self.assertEqual(peers[0].recv(), b"1")
+
+    def test_a_message_to_nobody_is_an_error_of_the_router(self):
+        server, _at = self.serve("""self.socket = assert(tiny.zmq.socket("ROUTER", { bind = at }))
+          show(self.socket:send("nobody", "x"))""")
+        self.assertIn("EHOSTUNREACH", self.got(server, 1)[0])
+
+    def test_pairs_inside_the_server(self):
+        server = self.start(SHOW + """function S:on_start()
+          local a = assert(tiny.zmq.socket("PAIR", { bind = "inproc://pair" }))
+          local b = assert(tiny.zmq.socket("PAIR", { connect = "inproc://pair" }))
+          a:send("to b") b:send("to a", "part")
+          show(b:recv()) show(a:recv())
+        end""")
+        self.assertEqual(self.got(server, 2), ["to b.", "to a | part."])
+
+    def test_xpub_and_xsub_make_a_forwarder(self):
+        source, to = self.peer(zmq.PUB)
+        _server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("XPUB", {{ bind = at }}))
+          local up = assert(tiny.zmq.socket("XSUB", {{ connect = "{to}" }}))
+          up:on(function(...) self.socket:send(...) end)
+          self.socket:on(function(...) up:send(...) end)""")
+        subscriber = self.peer(zmq.SUB, at)
+        subscriber.subscribe(b"t")
+        subscriber.rcvtimeo = 50
+        for _ in range(200):
+            source.send_multipart([b"t", b"x"])
+            try:
+                self.assertEqual(subscriber.recv_multipart(), [b"t", b"x"])
+                return
+            except zmq.Again:
+                pass
+        self.fail("nothing came through")
+
+
+class Waiting(ZmqCase):
+    def test_receiving_has_a_timeout(self):
+        server, _at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
+          show(self.socket:recv(0.05))""")
+        self.assertEqual(self.got(server, 1), ["nil | timeout | ETIMEDOUT."])
+
+    def test_sending_waits_at_the_high_water_mark(self):
+        pull, to = self.peer(zmq.PULL, rcvhwm=10)
+        server = self.start(SHOW + f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", hwm = 10 }}))
+          tiny.go(function()
+            for i = 1, 3000 do
+              assert(socket:send(("x"):rep(10000)))
+              self:gauge("sent", i)
+            end
+            show("all sent")
+          end)
+          local full = assert(tiny.zmq.socket("PUSH", {{ bind = "inproc://nobody", send_timeout = 0.05 }}))
+          show(full:send("x"))
+        end""")
+        server.wait_line("got nil | timeout | ETIMEDOUT.")
+        time.sleep(0.2)
+        self.assertLess(server.info()["app"]["sent"], 2900)
+        for _ in range(3000):
+            self.assertEqual(len(pull.recv()), 10000)
+        server.wait_line("all sent")
+
+    def test_cancelling_and_closing_end_waits(self):
+        server, _at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
+          local task = tiny.go(function() self.socket:recv() end)
+          tiny.sleep(0.01)
+          task:cancel()
+          show(select(2, pcall(task.join, task)) == tiny.cancelled)
+          local other = assert(tiny.zmq.socket("PULL", { bind = "inproc://other" }))
+          tiny.go(function() show(select(3, other:recv())) end)
+          tiny.sleep(0.01)
+          other:close() other:close()
+          show(select(3, other:recv()), select(3, other:send("x")))""")
+        self.assertEqual(self.got(server, 3), ["true.", "ECANCELED | ECANCELED.", "ECANCELED."])
+
+    def test_a_flood_leaves_the_others_their_turn(self):
+        server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at, hwm = 100000 }))
+          self:add_timer("tick", tiny.PeriodTimer(function() self:count("ticks") end, 0.01))
+          tiny.go(function() while self.socket:recv() do self:count("messages") end end)""")
+        push, stop = self.peer(zmq.PUSH, at, sndhwm=100000), threading.Event()
+
+        def flood():
+            while not stop.is_set():
+                try:
+                    push.send(b"x", zmq.DONTWAIT)
+                except zmq.Again:
+                    pass
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        time.sleep(0.5)
+        before = server.info()["app"]["ticks"]
+        wait_for(lambda: server.info()["app"]["ticks"] >= before + 10, "the timer to fire")
+        stop.set()
+        thread.join()
+
+    def test_an_error_in_a_handler_reaches_on_except_and_the_next_message_comes(self):
+        server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
+          self.socket:on(function(text) if text == "bad" then error("oh no") end show(text) end)""",
+                                rest="function S:on_except(err, trace) self:info('except %s', err) return true end")
+        push = self.peer(zmq.PUSH, at)
+        push.send(b"bad")
+        push.send(b"good")
+        self.assertEqual(self.got(server, 1), ["good."])
+        self.assertIn("oh no", server.wait_line("except"))
+
+
+class Reload(ZmqCase):
+    def test_no_message_is_lost(self):
+        for receive in ("self.socket:on(function(text) self:take(text) end)",
+                        "tiny.go(function() while true do self:take(self.socket:recv()) end end)"):
+            server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("PULL", {{ bind = at }}))
+              self.context.seen, self.context.sum = self.context.seen or 0, self.context.sum or 0
+              {receive}""", rest="""function S:take(text)
+                self.context.seen, self.context.sum = self.context.seen + 1, self.context.sum + tonumber(text)
+                self:gauge("seen", self.context.seen) self:gauge("sum", self.context.sum)
+              end""")
+            push, count = self.peer(zmq.PUSH, at), 20000
+
+            def send(push=push, count=count):
+                for i in range(1, count + 1):
+                    push.send(b"%d" % i)
+
+            thread = threading.Thread(target=send)
+            thread.start()
+            for _ in range(20):
+                self.assert_reloaded(server.project)
+            thread.join()
+            wait_for(lambda: server.info()["app"].get("seen") == count, "all messages")
+            self.assertEqual(server.info()["app"]["sum"], count * (count + 1) // 2)
+
+    def test_a_message_in_hand_is_finished_by_the_old_generation(self):
+        server, at = self.serve("""self.socket = assert(tiny.zmq.socket("REP", { bind = at }))
+          self.socket:on(function(text)
+            if text == "slow" then tiny.sleep(0.3) end
+            self.socket:send(tostring(self.generation))
+          end)""")
+        peer, other = self.peer(zmq.REQ, at), self.peer(zmq.REQ, at)
+        peer.send(b"slow")
+        time.sleep(0.1)
+        self.assert_reloaded(server.project)
+        other.send(b"quick")
+        self.assertEqual(peer.recv(), b"1")
+        self.assertEqual(other.recv(), b"2")
+
+    def test_the_old_generation_may_send_but_not_receive(self):
+        pull, to = self.peer(zmq.PULL)
+        server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("PULL", {{ bind = at }}))
+          self.out = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}" }}))
+          if self.generation > 1 then return self:info("at %s.", self.socket:endpoint()) end
+          self.socket:on(function()
+            tiny.sleep(0.3)
+            show(select(3, self.socket:recv()))
+            show(self.out:send("late"))
+          end)""")
+        self.peer(zmq.PUSH, at).send(b"x")
+        time.sleep(0.1)
+        self.assert_reloaded(server.project)
+        self.assertEqual(pull.recv(), b"late")
+        self.assertEqual(self.got(server, 2), ["ECANCELED.", "true."])
+
+    def test_a_refused_reload_leaves_all_as_it_was(self):
+        server, at = self.serve("""self.socket = assert(tiny.zmq.socket("REP", { bind = at }))
+          self.socket:on(function() self.socket:send(tostring(self.generation)) end)""")
+        script = (server.project.dir / "main.lua").read_text()
+        server.project.write("main.lua", script.replace('self:info("at', 'error("no") self:info("at'))
+        self.assert_refused(server.project, "no", 1)
+        peer = self.peer(zmq.REQ, at)
+        peer.send(b"x")
+        self.assertEqual(peer.recv(), b"1")
+
+    def test_one_that_is_not_asked_for_again_is_closed(self):
+        server, at = self.serve('self.socket = assert(tiny.zmq.socket("REP", { bind = at }))')
+        server.project.script("")
+        self.assert_reloaded(server.project)
+        again = self.context.socket(zmq.REP)
+        wait_for(lambda: self.binds(again, at), "the endpoint to be free")
+
+    def binds(self, socket, at):
+        try:
+            socket.bind(at)
+            return True
+        except zmq.ZMQError:
+            return False
+
+    def test_names_tell_sockets_apart(self):
+        _server, _at = self.serve("""
+          self.socket = assert(tiny.zmq.socket("PULL", { bind = at, name = "a" }))
+          local b = assert(tiny.zmq.socket("PULL", { bind = at, name = "b" }))
+          assert(b:endpoint() ~= self.socket:endpoint())""")
+
+    def test_topics_are_those_of_the_new_generation(self):
+        publisher, to = self.peer(zmq.XPUB)
+        project = self.project(f"""function S:on_start()
+          assert(tiny.zmq.socket("SUB", {{ connect = "{to}", subscribe = self.conf["test.topics"] }}))
+        end""", {"test.topics": ["a", "b"]})
+        self.launch(project).wait_ready()
+        self.assertEqual({publisher.recv(), publisher.recv()}, {b"\x01a", b"\x01b"})
+        project.conf({"test.topics": ["b", "c"]})
+        self.assert_reloaded(project)
+        self.assertEqual({publisher.recv(), publisher.recv()}, {b"\x01c", b"\x00a"})
+
+
+class Curve(ZmqCase):
+    def test_only_listed_clients_get_in(self):
+        keys = {name: [key.decode() for key in zmq.curve_keypair()] for name in ("server", "friend", "stranger")}
+        server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at, curve = self.conf["test.curve"] }))
+          self.socket:on(show)""", {"test.curve": {"secret_key": keys["server"][1], "clients": [keys["friend"][0]]}})
+        for name in ("stranger", "friend"):
+            push = self.peer(zmq.PUSH, at, curve_publickey=keys[name][0].encode(), curve_secretkey=keys[name][1].encode(),
+                             curve_serverkey=keys["server"][0].encode())
+            push.send(name.encode())
+        self.peer(zmq.PUSH, at).send(b"plain")
+        server.wait_line("got friend")
+        time.sleep(0.3)
+        self.assertEqual(self.got(server, 1), ["friend."])
+
+    def test_we_are_a_client(self):
+        public, secret = zmq.curve_keypair()
+        own_public, own_secret = (key.decode() for key in zmq.curve_keypair())
+        pull, to = self.peer(zmq.PULL, curve_server=1, curve_secretkey=secret, curve_publickey=public)
+        self.start(f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", curve = self.conf["test.curve"] }}))
+          socket:send("hello")
+        end""", {"test.curve": {"server_key": public.decode(), "public_key": own_public, "secret_key": own_secret}})
+        self.assertEqual(pull.recv(), b"hello")
+
+
+class Wrong(ZmqCase):
+    def test_arguments_are_checked(self):
+        server = self.start("""function S:on_start()
+          for _, bad in ipairs { { "PULLL", { bind = "inproc://a" } }, { "PULL" }, { "PULL", {} }, { "PULL", { bind = 5 } },
+              { "PULL", { bind = "inproc://a", hwn = 5 } }, { "PULL", { bind = "inproc://a", curve = {} } } } do
+            self:info("bad %s: %s", pcall(tiny.zmq.socket, unpack(bad)))
+          end
+          local socket = assert(tiny.zmq.socket("PUSH", { bind = "inproc://a" }))
+          for _, bad in ipairs { 5, {}, print } do self:info("bad %s: %s", pcall(socket.send, socket, bad)) end
+          self:info("bad %s: %s", pcall(socket.on, socket, 5))
+        end""")
+        server.wait_line("bad false: ", times=10)
+
+    def test_what_cannot_be_opened_is_told(self):
+        _taken, at = self.peer(zmq.PULL)
+        project = self.project(f"""function S:on_start()
+          for _, endpoint in ipairs {{ "{at}", "rubbish", "tcp://127.0.0.1:x", "tcp://203.0.113.1:5555", "ipc://taken" }} do
+            self:info("nil %s: %s %s", tiny.zmq.socket("PULL", {{ bind = endpoint }}))
+          end
+          self:info("nil %s: %s %s", tiny.zmq.socket("PULL", {{ bind = "inproc://a", curve = {{ secret_key = "x", clients = {{}} }} }}))
+        end""")
+        other = self.context.socket(zmq.PULL)
+        other.bind(f"ipc://{project.dir}/taken")
+        server = self.launch(project, cwd=project.dir).wait_ready()
+        server.wait_line("nil nil: ", times=6)
+        names = [line.split()[-1] for line in server.lines("nil nil: ")]
+        self.assertEqual((names[0], names[1], names[4], names[5]), ("EADDRINUSE", "EINVAL", "EADDRINUSE", "EINVAL"))
+        self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 6)
+
+    def test_nothing_starts_while_the_script_is_loaded(self):
+        code, text = self.project('tiny.zmq.socket("PULL", { bind = "inproc://a" })').said("check")
+        self.assertEqual(code, 1)
+        self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
+
+
+class Closing(ZmqCase):
+    def test_what_is_unsent_lingers_for_a_while(self):
+        pull, to = self.peer(zmq.PULL)
+        server = self.start(f"""function S:on_start()
+          self.socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}" }}))
+        end
+        function S:on_close() for i = 1, 500 do self.socket:send("last " .. i) end end""")
+        server.close()
+        self.assert_closed(server)
+        self.assertEqual([pull.recv() for _ in range(500)], [b"last %d" % i for i in range(1, 501)])
+
+    def test_an_unreachable_peer_does_not_hold_it_up_for_long(self):
+        server = self.start("""function S:on_start()
+          self.socket = assert(tiny.zmq.socket("PUSH", { connect = "tcp://127.0.0.1:1", linger = 0.2 }))
+          self.socket:send("never")
+        end""")
+        server.close()
+        self.assert_closed(server)
+
+
+if __name__ == "__main__":
+    unittest.main()
