@@ -38,6 +38,13 @@ static void check_head(const tiny_http_head *head, const char *text) {
   FUZZ_CHECK(!tiny_http_find(head, text, "Content-Length") || !head->chunked);
 }
 
+/* Bad once is bad for ever, whatever follows. */
+static void check_bad(tiny_chunks *chunks) {
+  size_t used, size;
+  const char *body;
+  FUZZ_CHECK(tiny_chunks_take(chunks, "\n\n", 2, &used, &body, &size) == TINY_CHUNKS_BAD);
+}
+
 /* What a reader of chunks has found: its verdict, how many bytes it took, and of the body what. */
 typedef struct outcome {
   tiny_chunks_step step;
@@ -59,6 +66,7 @@ static outcome read_chunks(const char *data, size_t size, fuzz_cuts *cuts) {
     o.used += used;
     free(in);
   }
+  if (o.step == TINY_CHUNKS_BAD) check_bad(&chunks);
   return o;
 }
 
