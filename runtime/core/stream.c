@@ -128,7 +128,7 @@ int tiny_stream_fill(tiny_stream *s) {
 }
 
 tiny_bytes tiny_stream_peek(const tiny_stream *s) {
-  return (tiny_bytes){s->data + s->begin, s->end - s->begin};
+  return (tiny_bytes){s->data ? s->data + s->begin : "", s->end - s->begin};
 }
 
 void tiny_stream_skip(tiny_stream *s, size_t size) {
