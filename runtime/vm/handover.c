@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * handover.c -- the old generation is made quiet and closes, and its context is carried over. */
 #include "change.h"
+#include "context.h"
 #include "handle.h"
 
 #include <stdlib.h>

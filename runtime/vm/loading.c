@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * loading.c -- a candidate is loaded in a helper thread, and given up when it gets stuck there. */
+#include "build.h"
 #include "change.h"
 
 #include <stdio.h>
