@@ -26,6 +26,7 @@ usage: ./svr.sh COMMAND [-c conf.lua] [arguments]
   status    say how it is
   check     load conf.lua and the script, without running them
   test      run the tests
+  bench     in Tiny's own repository: measure it beside its peers
 
 Every other command goes to tiny as it is: ./svr.sh --help lists them.
 TXT
@@ -74,6 +75,11 @@ run_tests() {
   exec "$here/tests/run" "$here/build/release" "$@"
 }
 
+run_bench() {
+  [ -x "$here/bench/run" ] || fail "no bench here: it is in Tiny's own repository"
+  exec "$here/bench/run" "$@"
+}
+
 [ $# -gt 0 ] || { usage >&2; exit 1; }
 command=$1
 shift
@@ -87,6 +93,7 @@ fi
 case $command in
   run | start | restart | check) prepare tiny ;;
   test) prepare tests ;;
+  bench) prepare bench ;;
   help) usage; exit ;;
 esac
 command -v "$tiny" >/dev/null || fail "$tiny is not there: is Tiny installed, or built (./svr.sh run does it)?"
@@ -95,6 +102,7 @@ case $command in
   start) start "$@" ;;
   restart) restart "$@" ;;
   test) run_tests "$@" ;;
+  bench) run_bench "$@" ;;
   run | check | reload | close | status | stack | profile | eval | loglevel)
     exec "$tiny" "$command" -c "$conf" "$@" ;;
   *) exec "$tiny" "$command" "$@" ;;

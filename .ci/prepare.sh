@@ -50,12 +50,15 @@ build() {
   ninja -C "$dir" "${quiet[@]}" "$2"
 }
 
-# prepare tiny|tests: make the release build ready to run, or to be tested. What it
-# says goes to standard error; standard output is the server's.
+# prepare tiny|tests|bench: make the release build ready to run, to be tested, or to be measured
+# beside its peers. What it says goes to standard error; standard output is the server's.
 prepare() {
   if [ "$1" = tiny ]; then
     install_missing build
     build release tiny
+  elif [ "$1" = bench ]; then
+    install_missing build bench
+    build release all
   elif grep -qs '^TINY_TESTS:BOOL=ON' "$here/build/release/CMakeCache.txt"; then
     install_missing build test
     build release all

@@ -56,6 +56,15 @@ static int by_cpu(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* For bench/run, see bench/figures.py. */
+static void print_figure(const char *name, const span *spans, int count) {
+  printf("figure context.%s ms", name);
+  for (int i = 0; i < count; i++) printf(" %.4g", spans[i].cpu_ms);
+  printf("\nfigure context.wall_%s ms", name);
+  for (int i = 0; i < count; i++) printf(" %.4g", spans[i].wall_ms);
+  printf("\n");
+}
+
 static void print_spans(const char *what, span *spans, int count) {
   qsort(spans, (size_t)count, sizeof *spans, by_cpu);
   const span *least = &spans[0], *middle = &spans[count / 2], *most = &spans[count - 1];
@@ -150,6 +159,10 @@ int main(int argc, char **argv) {
   print_spans("unpack", spans[UNPACK], rounds);
   print_spans("string.buffer encode", spans[ENCODE], rounds);
   print_spans("string.buffer decode", spans[DECODE], rounds);
+  print_figure("pack.tiny", spans[PACK], rounds);
+  print_figure("unpack.tiny", spans[UNPACK], rounds);
+  print_figure("pack.string_buffer", spans[ENCODE], rounds);
+  print_figure("unpack.string_buffer", spans[DECODE], rounds);
   lua_close(from);
   return 0;
 }

@@ -109,6 +109,13 @@ static void report(const char *what, double ns, double bare) {
          ns / bare);
 }
 
+/* For bench/run, see bench/figures.py. */
+static void print_figure(const char *who, const double *rounds) {
+  printf("figure embed.call.%s ns", who);
+  for (int i = 0; i < ROUNDS; i++) printf(" %.4g", rounds[i]);
+  printf("\n");
+}
+
 /* calls CONF: all in the same rounds, so that the machine's noise is shared. */
 int main(int argc, char **argv) {
   double bare[ROUNDS], plain[ROUNDS], watched[ROUNDS];
@@ -124,6 +131,9 @@ int main(int argc, char **argv) {
   report("lua_pcall()", base, base);
   report("tiny_call()", median(plain), base);
   report("tiny_call(), interruptible", median(watched), base);
+  print_figure("lua_pcall", bare);
+  print_figure("tiny", plain);
+  print_figure("tiny_interruptible", watched);
   close_tiny(other);
   close_tiny(runtime);
   lua_close(L);

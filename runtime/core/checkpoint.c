@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * checkpoint.c -- writing a checkpoint so that a crash cannot hurt it, and telling a good one. */
 #include "checkpoint.h"
+#include "base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,23 @@ void tiny_checkpoint_head(const tiny_checkpoint *c, char bytes[TINY_CHECKPOINT_H
   memcpy(h.magic, MAGIC, sizeof h.magic);
   h.checksum = checksum(&h, c->bytes, c->size);
   memcpy(bytes, &h, sizeof h);
+}
+
+bool tiny_checkpoint_newer(const tiny_checkpoint *a, const tiny_checkpoint *b) {
+  return a->token != b->token ? a->token > b->token : a->sequence > b->sequence;
+}
+
+/* The head has a length that base64 needs no padding for. */
+_Static_assert(TINY_CHECKPOINT_HEAD % 3 == 0, "head and bytes can be encoded one after the other");
+
+char *tiny_checkpoint_text(const tiny_checkpoint *c) {
+  char start[TINY_CHECKPOINT_HEAD];
+  char *text = malloc(TINY_BASE64_ROOM(sizeof start + c->size));
+  if (!text) return NULL;
+  tiny_checkpoint_head(c, start);
+  size_t length = tiny_base64_encode(start, sizeof start, text);
+  tiny_base64_encode(c->bytes, c->size, text + length);
+  return text;
 }
 
 /* What is wrong with it, or NULL. */

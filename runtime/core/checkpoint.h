@@ -19,10 +19,15 @@ typedef struct tiny_checkpoint {
   size_t size;
 } tiny_checkpoint;
 
+bool tiny_checkpoint_newer(const tiny_checkpoint *a, const tiny_checkpoint *b);
+
 enum { TINY_CHECKPOINT_HEAD = 48 }; /* bytes in front of what was saved */
 
 /* Write what goes in front of it: magic, version, a checksum of all, and the numbers above. */
 void tiny_checkpoint_head(const tiny_checkpoint *checkpoint, char head[TINY_CHECKPOINT_HEAD]);
+
+/* Head and bytes as text in base64, for free(); NULL when out of memory. */
+char *tiny_checkpoint_text(const tiny_checkpoint *checkpoint);
 
 /* Take head and bytes apart; the result points into 'blob'. Returns 0, or -1 with what is
  * wrong with them in 'why', such as "its checksum is wrong". */

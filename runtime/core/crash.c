@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * crash.c -- the handler of fatal signals. */
 #include "crash.h"
+#include "apart.h"
 #include "backtrace.h"
 
 #include <pthread.h>
@@ -22,7 +23,8 @@ enum {
   CAUGHT = sizeof caught / sizeof *caught,
   TOLD = 16,          /* runtimes in one process */
   STACK_SIZE = 65536, /* unwinding takes some 20 KB */
-  TEXT_SIZE = 16384
+  TEXT_SIZE = 16384,
+  UNWIND_MS = 1000
 };
 
 struct tiny_crash {
@@ -32,6 +34,7 @@ struct tiny_crash {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for opening and closing */
 static tiny_crash *_Atomic told[TOLD];
 static int users;
+static tiny_apart *apart; /* while there are users */
 static struct sigaction before[CAUGHT];
 static _Atomic int first; /* the thread that crashed first; 0: none */
 static char text[TEXT_SIZE];
@@ -67,7 +70,7 @@ static void tell_all(int sig, const siginfo_t *info, const void *context) {
     if (crash && crash->parts.describe) crash->parts.describe(crash->parts.data, &report);
   }
   tiny_report_put(&report, "C stack:\n");
-  tiny_backtrace_put(&report, context);
+  tiny_report_put(&report, tiny_apart_tell(apart, tiny_backtrace_put, context, UNWIND_MS));
   for (int i = 0; i < TOLD; i++) {
     tiny_crash *crash = told[i];
     if (crash) crash->parts.write(crash->parts.data, text, report.used);
@@ -91,23 +94,27 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
 }
 
 /* The handler itself may crash; SA_NODEFER lets that come through at once, to end the process. */
-static void install(void) {
+static bool install(void) {
   struct sigaction ours = {.sa_sigaction = on_crash,
                            .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
   sigemptyset(&ours.sa_mask);
+  if (!(apart = tiny_apart_open())) return false;
   tiny_backtrace_prime();
   for (int i = 0; i < CAUGHT; i++) sigaction(caught[i].number, &ours, &before[i]);
+  return true;
 }
 
 static void uninstall(void) {
   for (int i = 0; i < CAUGHT; i++) sigaction(caught[i].number, &before[i], NULL);
+  tiny_apart_close(apart);
 }
 
 static bool enlist(tiny_crash *crash) {
   int i = 0;
   while (i < TOLD && told[i]) i++;
-  if (i == TOLD) return false;
+  if (i == TOLD || (users == 0 && !install())) return false;
   told[i] = crash;
+  users++;
   return true;
 }
 
@@ -117,7 +124,6 @@ tiny_crash *tiny_crash_open(const tiny_crash_parts *parts) {
   crash->parts = *parts;
   pthread_mutex_lock(&lock);
   bool enlisted = enlist(crash);
-  if (enlisted && users++ == 0) install();
   pthread_mutex_unlock(&lock);
   if (enlisted) return crash;
   free(crash);

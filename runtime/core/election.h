@@ -14,22 +14,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 typedef struct tiny_election tiny_election;
 
 /* What both threads look at. */
 typedef struct tiny_lead {
-  _Atomic uint64_t until_ns; /* we lead until then, by tiny_lead_now(); 0: we do not */
+  _Atomic uint64_t until_ns; /* we lead until then, by tiny_talk_now(); 0: we do not */
   _Atomic bool acting;       /* the loop thread acts as the active's; only it sets this */
 } tiny_lead;
-
-/* CLOCK_BOOTTIME in ns: a suspended machine's leases run out too. */
-static inline uint64_t tiny_lead_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* What it works with; borrowed, and outliving it. The functions are called on the control thread, with
  * 'data', and neither wait nor come back here. */

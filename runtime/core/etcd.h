@@ -24,6 +24,7 @@ enum {
   TINY_ETCD_NO_ANSWER = -1, /* no endpoint was reached in time: whether it was done is not known */
   TINY_ETCD_OK = 0,
   TINY_ETCD_NOT_FOUND = 5, /* a lease */
+  TINY_ETCD_DENIED = 7,
   TINY_ETCD_EXHAUSTED = 8, /* out of space */
   TINY_ETCD_UNAVAILABLE = 14,
   TINY_ETCD_UNAUTHENTICATED = 16

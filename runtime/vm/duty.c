@@ -6,7 +6,7 @@
  *       +--- load <- on_standby <- save <- on_close <- quiet + (deposed) */
 #include "duty.h"
 
-#include "election.h"
+#include "duty_parts.h"
 #include "plugin.h"
 #include "runtime.h"
 
@@ -16,190 +16,6 @@
 #include <unistd.h>
 
 enum { SHORT_TTL_S = 5, RESIGN_WAIT_MS = 1500 };
-
-typedef enum post { IDLE, STANDING, RISING, SERVING, FALLING } post;
-
-struct tiny_duty {
-  tiny *runtime;
-  tiny_lead lead;
-  const tiny_etcd_plugin *plugin;
-  tiny_election *election; /* the control thread's */
-  char *name;
-  json_t *identity;
-
-  /* The loop thread's. */
-  post post;
-  uint64_t token;
-  bool elected;
-  const char *deposed; /* why; NULL: not */
-  bool resigned;
-
-  /* From one to the other. */
-  _Atomic uint64_t new_token;
-  const char *_Atomic new_reason;
-  _Atomic bool asked;       /* the loop thread has been asked for a sign of life */
-  _Atomic uint64_t seen_ns; /* when it last gave one, by tiny_lead_now() */
-};
-
-/* -- to the loop thread (called on the control thread) --------------------- */
-
-static void post_call(tiny_duty *d, void (*call)(tiny_ask *ask)) {
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = call;
-  ask->data = d;
-  tiny_inbox_post(d->runtime->inbox, ask);
-}
-
-static void on_elected(tiny_ask *ask) {
-  tiny_duty *d = ask->data;
-  d->token = atomic_load(&d->new_token);
-  d->elected = true;
-  tiny_ask_done(ask, true, "");
-}
-
-static void elected(void *data, uint64_t token) {
-  tiny_duty *d = data;
-  atomic_store(&d->new_token, token);
-  post_call(d, on_elected);
-}
-
-static void on_deposed(tiny_ask *ask) {
-  tiny_duty *d = ask->data;
-  if (!d->deposed) d->deposed = atomic_load(&d->new_reason);
-  tiny_ask_done(ask, true, "");
-}
-
-static void deposed(void *data, const char *reason) {
-  tiny_duty *d = data;
-  atomic_store(&d->new_reason, reason);
-  post_call(d, on_deposed);
-}
-
-static void on_sign_of_life(tiny_ask *ask) {
-  tiny_duty *d = ask->data;
-  atomic_store(&d->seen_ns, tiny_lead_now());
-  atomic_store(&d->asked, false);
-  tiny_ask_done(ask, true, "");
-}
-
-static uint64_t silence_ns(void *data) {
-  tiny_duty *d = data;
-  if (atomic_load(&d->asked)) return tiny_lead_now() - atomic_load(&d->seen_ns);
-  atomic_store(&d->asked, true);
-  post_call(d, on_sign_of_life);
-  return 0;
-}
-
-static void silent(void *data) {
-  tiny_duty *d = data;
-  char text[8192];
-  bool runs = tiny_hung_look(d->runtime, text, sizeof text);
-  tiny_warn(d->runtime->log, "the loop is silent, so etcd is told nothing more: %s",
-            runs ? text : "no Lua runs");
-}
-
-static void stuck(void *data) {
-  tiny_duty *d = data;
-  tiny_control_end(d->runtime->control, TINY_EXIT_HUNG,
-                   "no longer the active, and the loop does not come back: ended by force");
-}
-
-static void members(void *data, json_t *list) {
-  tiny_duty *d = data;
-  tiny_state_members(&d->runtime->state, list);
-}
-
-/* -- to the control thread ------------------------------------------------- */
-
-typedef struct errand {
-  tiny_errand errand;
-  tiny_duty *duty;
-  tiny_conf *conf;
-} errand;
-
-static void tell(tiny_duty *d, void (*run)(tiny_errand *), const tiny_conf *conf) {
-  errand *e = calloc(1, sizeof *e);
-  if (!e) return;
-  *e = (errand){{run, NULL}, d, tiny_conf_hold((tiny_conf *)(uintptr_t)conf)};
-  tiny_control_send(d->runtime->control, &e->errand);
-}
-
-static tiny_duty *taken(tiny_errand *sent) {
-  tiny_duty *d = ((errand *)sent)->duty;
-  tiny_conf_drop(((errand *)sent)->conf);
-  free(sent);
-  return d;
-}
-
-static char *file_of(const tiny_conf *conf, const json_t *tls, const char *field) {
-  const char *path = json_string_value(json_object_get(tls, field));
-  return path ? tiny_conf_absolute(conf, path) : NULL;
-}
-
-/* The paths are for free(). */
-static tiny_etcd_settings settings_of(const tiny_conf *conf) {
-  const json_t *tls = tiny_conf_json(conf, "svr.cluster.tls");
-  const json_t *user = tiny_conf_json(conf, "svr.cluster.user");
-  return (tiny_etcd_settings){
-      .endpoints = tiny_conf_json(conf, "svr.cluster.etcd"),
-      .ca = file_of(conf, tls, "ca"),
-      .cert = file_of(conf, tls, "cert"),
-      .key = file_of(conf, tls, "key"),
-      .user = json_string_value(json_object_get(user, "name")),
-      .password = json_string_value(json_object_get(user, "password")),
-      .connect_ms = tiny_conf_ms(conf, "svr.cluster.ttl") / 6,
-  };
-}
-
-static void free_settings(const tiny_etcd_settings *settings) {
-  free((char *)(uintptr_t)settings->ca);
-  free((char *)(uintptr_t)settings->cert);
-  free((char *)(uintptr_t)settings->key);
-}
-
-static void open_election(tiny_duty *d, const tiny_etcd_settings *settings, uint64_t ttl_ms) {
-  tiny_election_parts parts = {
-      .loop = tiny_control_loop(d->runtime->control),
-      .log = d->runtime->log,
-      .plugin = d->plugin,
-      .lead = &d->lead,
-      .name = d->name,
-      .identity = d->identity,
-      .elected = elected,
-      .deposed = deposed,
-      .stuck = stuck,
-      .silence_ns = silence_ns,
-      .silent = silent,
-      .members = members,
-      .data = d,
-  };
-  d->election = tiny_election_open(&parts, settings, ttl_ms);
-  if (!d->election) tiny_err(d->runtime->log, "no memory to take part in an election");
-}
-
-static void on_settings(tiny_errand *sent) {
-  tiny_duty *d = ((errand *)sent)->duty;
-  const tiny_conf *conf = ((errand *)sent)->conf;
-  tiny_etcd_settings settings = settings_of(conf);
-  uint64_t ttl_ms = tiny_conf_ms(conf, "svr.cluster.ttl");
-  if (d->election)
-    tiny_election_settle(d->election, &settings, ttl_ms);
-  else
-    open_election(d, &settings, ttl_ms);
-  free_settings(&settings);
-  taken(sent);
-}
-
-static void on_stand(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
-  if (d->election) tiny_election_stand(d->election);
-}
-
-static void on_step_down(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
-  if (d->election) tiny_election_step_down(d->election);
-}
 
 /* -- conf ------------------------------------------------------------------ */
 
@@ -250,7 +66,7 @@ tiny_duty *tiny_duty_open(tiny *rt, const tiny_conf *conf, char *why, size_t why
     return NULL;
   }
   warn_of_ttl(rt, conf);
-  tell(d, on_settings, conf);
+  tiny_duty_send_settings(d, conf);
   return d;
 }
 
@@ -262,7 +78,7 @@ void tiny_duty_follow(tiny_duty *d, const tiny_conf *conf) {
   for (size_t i = 0; before && i < sizeof keys / sizeof *keys; i++)
     changed = changed || !same(before, conf, keys[i]);
   if (changed) warn_of_ttl(d->runtime, conf);
-  if (changed) tell(d, on_settings, conf);
+  if (changed) tiny_duty_send_settings(d, conf);
   tiny_conf_drop(before);
 }
 
@@ -276,30 +92,38 @@ static void show(const tiny_duty *d, const char *role) {
 
 void tiny_duty_stand(tiny_duty *d) {
   if (!d) return;
-  d->post = STANDING;
+  d->term = TINY_WAITING;
   d->token = 0;
   show(d, "standby");
-  tell(d, on_stand, NULL);
+  tiny_duty_send_stand(d);
 }
 
-bool tiny_duty_standing(const tiny_duty *d) { return d && d->post == STANDING; }
+bool tiny_duty_standing(const tiny_duty *d) { return d && d->term == TINY_WAITING; }
+
+bool tiny_duty_serves(const tiny_duty *d) {
+  return d && (d->term == TINY_SERVING || d->term == TINY_RISING) && !d->deposed;
+}
 
 uint64_t tiny_duty_token(const tiny_duty *d) { return d ? d->token : 0; }
 
-static bool in_time(const tiny_duty *d) { return tiny_lead_now() < atomic_load(&d->lead.until_ns); }
+static bool in_time(const tiny_duty *d) { return tiny_talk_now() < atomic_load(&d->lead.until_ns); }
 
 static void rise(tiny_duty *d) {
   tiny *rt = d->runtime;
   d->elected = false;
-  d->post = RISING;
+  d->term = TINY_RISING;
   acts(d, true);
   show(d, "active");
+  if (rt->fresh && atomic_load(&d->was_led)) {
+    tiny_info(rt->log, "--fresh does not count: another was the active in the meantime");
+    rt->fresh = false;
+  }
   tiny_info(rt->log, "elected: token %llu", (unsigned long long)d->token);
   tiny_change_take_up(rt);
 }
 
 void tiny_duty_serve(tiny_duty *d) {
-  if (d && d->post == RISING) d->post = SERVING;
+  if (d && d->term == TINY_RISING) d->term = TINY_SERVING;
 }
 
 /* Tasks get tiny.cancelled, whether they wait or were about to go on. */
@@ -315,7 +139,7 @@ static void forget(tiny_duty *d) {
   d->elected = false;
   d->deposed = NULL;
   d->token = 0;
-  d->post = IDLE;
+  d->term = TINY_IDLE;
   acts(d, false);
   show(d, "standby");
 }
@@ -376,7 +200,7 @@ static void stage_quiet(tiny *rt) {
 static void fall(tiny_duty *d) {
   tiny *rt = d->runtime;
   tiny_warn(rt->log, "no longer the active (%s): standing by", d->deposed);
-  d->post = FALLING;
+  d->term = TINY_FALLING;
   rt->host.serving = false;
   tiny_state_enter(&rt->state, TINY_STANDBY);
   tiny_quiesce(rt->current);
@@ -392,13 +216,13 @@ static void fall(tiny_duty *d) {
  * awaits the end for a moment. */
 static void act_on_deposed(tiny_duty *d) {
   tiny *rt = d->runtime;
-  if (d->post == STANDING) {
+  if (d->term == TINY_WAITING) {
     d->deposed = NULL;
     d->elected = false;
     tiny_duty_stand(d);
-  } else if (d->post == SERVING && rt->closing.begun) {
+  } else if (d->term == TINY_SERVING && rt->closing.begun) {
     acts(d, false);
-  } else if (d->post == SERVING) {
+  } else if (d->term == TINY_SERVING) {
     if (rt->loading) tiny_change_abandon(rt, "the server is not the active any more");
     if (!rt->stage) fall(d);
   }
@@ -407,17 +231,18 @@ static void act_on_deposed(tiny_duty *d) {
 void tiny_duty_turn(tiny_duty *d) {
   if (!d) return;
   if (d->deposed) act_on_deposed(d);
-  if (d->elected && d->post == STANDING && !d->runtime->stage && !d->runtime->closing.wanted &&
+  if (d->elected && d->term == TINY_WAITING && !d->runtime->stage && !d->runtime->closing.wanted &&
       in_time(d))
     rise(d);
 }
 
 /* Whatever is under way, no task goes on as if nothing had happened. */
 bool tiny_duty_expired(tiny_duty *d) {
-  if (!d || (d->post != SERVING && d->post != RISING) || d->deposed || in_time(d)) return false;
+  if (!d || (d->term != TINY_SERVING && d->term != TINY_RISING) || d->deposed || in_time(d))
+    return false;
   d->deposed = "timeout";
-  tell(d, on_step_down, NULL);
-  if (d->post == SERVING)
+  tiny_duty_send_step_down(d);
+  if (d->term == TINY_SERVING)
     act_on_deposed(d);
   else
     cut(d->runtime->change.to, true);
@@ -425,7 +250,7 @@ bool tiny_duty_expired(tiny_duty *d) {
 }
 
 bool tiny_duty_withdrawn(tiny_duty *d) {
-  if (!d || d->post != RISING || !d->deposed) return false;
+  if (!d || d->term != TINY_RISING || !d->deposed) return false;
   tiny_warn(d->runtime->log, "no longer the active (%s) before it had started", d->deposed);
   forget(d);
   return true;
@@ -433,38 +258,16 @@ bool tiny_duty_withdrawn(tiny_duty *d) {
 
 /* -- leaving --------------------------------------------------------------- */
 
-static void on_resigned(tiny_ask *ask) {
-  tiny_duty *d = ask->data;
-  d->resigned = true;
-  tiny_ask_done(ask, true, "");
-}
-
-static void resigned(void *data) { post_call(data, on_resigned); }
-
-static void resign(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
-  if (d->election)
-    tiny_election_resign(d->election, resigned, d);
-  else
-    resigned(d);
-}
-
-static void close_election(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
-  if (d->election) tiny_election_close(d->election);
-  d->election = NULL;
-}
-
 void tiny_duty_resign(tiny_duty *d) {
   if (!d) return;
   tiny *rt = d->runtime;
   uint64_t deadline = tiny_timers_now() + RESIGN_WAIT_MS * 1000000ull;
   acts(d, false);
-  tell(d, resign, NULL);
+  tiny_duty_send_resign(d);
   tiny_stage(rt, NULL, RESIGN_WAIT_MS);
   while (!d->resigned && tiny_timers_now() < deadline) uv_run(&rt->loop, UV_RUN_ONCE);
   tiny_stage(rt, NULL, 0);
-  tell(d, close_election, NULL);
+  tiny_duty_send_close(d);
 }
 
 void tiny_duty_free(tiny_duty *d) {

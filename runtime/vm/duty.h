@@ -29,6 +29,18 @@ bool tiny_duty_standing(const tiny_duty *duty);
 /* The fencing token of the present term, 0 outside of one. */
 uint64_t tiny_duty_token(const tiny_duty *duty);
 
+/* Whether we are the active, or about to begin as such. */
+bool tiny_duty_serves(const tiny_duty *duty);
+
+/* Keep a checkpoint, as text in base64 that is taken over (for free()), for whoever takes over; bound to our
+ * token. 'done' is told 0, or a negative errno with the reason. One at a time. */
+void tiny_duty_keep(tiny_duty *duty, char *text, void (*done)(void *data, int rc, const char *why),
+                    void *data);
+
+/* What was kept last, for free(); NULL when nothing was. rc is -ECANCELED when the term ended before etcd
+ * gave an answer. */
+void tiny_duty_fetch(tiny_duty *duty, void (*done)(void *data, int rc, char *text), void *data);
+
 /* Between the loop's turns: act on what was told. */
 void tiny_duty_turn(tiny_duty *duty);
 

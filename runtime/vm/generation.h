@@ -58,11 +58,6 @@ struct tiny_generation {
  * off. NULL when out of memory. Any thread; each generation belongs to one thread at a time. */
 tiny_generation *tiny_generation_open(tiny *runtime, uint64_t number);
 
-/* Evaluate and check conf.lua, run the script. 'timeout_ms' holds until conf.lua has said its own.
- * Returns 0, or -1 with the reason, file and line in 'why'. Blocks; made for a helper thread. */
-int tiny_generation_load(tiny_generation *generation, const char *conf, const char *script,
-                         uint64_t timeout_ms, char *why, size_t why_size);
-
 /* Close the state. No handle of it may be open. Any thread that it belongs to. */
 void tiny_generation_close(tiny_generation *generation);
 
@@ -80,29 +75,8 @@ tiny_task *tiny_generation_start(tiny_generation *generation, tiny_task_kind kin
  * which is logged. Loop thread. */
 int tiny_generation_call(tiny_generation *generation, const char *name);
 
-/* The context out of one generation and into the next, in place of its empty one. Unpacking
- * needs only the new state, so a helper may do it. Return 0, or -1 with the reason. */
-int tiny_generation_pack(tiny_generation *from, tiny_parcel *parcel, char *why, size_t why_size);
-int tiny_generation_unpack(tiny_generation *to, const tiny_parcel *parcel, char *why,
-                           size_t why_size);
-
-/* The same for a checkpoint, whose bytes outlive the process: streams are left out. */
-int tiny_generation_save(tiny_generation *from, tiny_parcel *parcel, char *why, size_t why_size);
-int tiny_generation_restore(tiny_generation *to, const tiny_parcel *parcel, char *why,
-                            size_t why_size);
-
 /* Make the server, with the context it has been given. Returns 0, or -1 with the reason. Loop
  * thread. */
 int tiny_generation_enter(tiny_generation *generation, char *why, size_t why_size);
-
-/* What a failed task died of. 'message' is one line where Lua gave one. Both are for free(). */
-typedef struct tiny_failure {
-  char *message, *trace;
-} tiny_failure;
-tiny_failure tiny_task_failure(tiny_task *task);
-void tiny_failure_free(tiny_failure *failure);
-
-/* Hand a failed task's error to the driver, which asks on_except. */
-void tiny_generation_report(tiny_generation *generation, tiny_task *task);
 
 #endif

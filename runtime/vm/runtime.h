@@ -7,6 +7,7 @@
 #include "control.h"
 #include "crash.h"
 #include "duty.h"
+#include "failure.h"
 #include "feed.h"
 #include "generation.h"
 #include "hang.h"
@@ -163,7 +164,7 @@ void tiny_step_drop(tiny *runtime);
 /* Why the step failed, copied into 'why'; its traceback goes to the log. */
 void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
 
-/* -- change of generation (change.c) */
+/* -- change of generation (change.c, loading.c, standing.c; its steps are in change.h) */
 void tiny_change_ask(tiny *runtime, tiny_ask *ask); /* owns the ask */
 void tiny_change_begin(tiny *runtime);
 void tiny_change_abort(tiny *runtime); /* closing: a candidate that still loads is given up */
@@ -196,8 +197,16 @@ struct tiny_job {
 /* Returns 0, or -1 when no thread could be had (nothing is called then). */
 int tiny_job_start(tiny *runtime, tiny_job *job);
 
-/* Show in the state what the generation in force holds; each turn does it too (runtime.c). */
-void tiny_counts_show(tiny *runtime);
+/* -- what other threads ask (asked.c); 'runtime' is a tiny * */
+void tiny_asked(void *runtime, tiny_ask *ask);
+/* The log's levels have changed: running Lua, which looks at its own copy of them, is to know.
+ * Any thread. */
+void tiny_asked_levels(void *runtime);
+
+/* -- what the loop shows in the state (shown.c) */
+void tiny_counts_show(tiny *runtime); /* what the generation in force holds */
+/* The end of a turn: that, who drains, and how long the loop was kept from waiting for events. */
+void tiny_turn_show(uv_prepare_t *prepare);
 
 /* The module tiny.core.runtime. */
 int luaopen_tiny_runtime(lua_State *L);
@@ -211,5 +220,6 @@ int luaopen_tiny_udp(lua_State *L);
 int luaopen_tiny_http(lua_State *L);
 int luaopen_tiny_fetch(lua_State *L);
 int luaopen_tiny_zmq(lua_State *L);
+int luaopen_tiny_tls(lua_State *L);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * saver.c -- when a context is saved, and who is told. */
 #include "saver.h"
+#include "context.h"
 
 #include "carry.h"
 #include "checkpoint.h"
 #include "runtime.h"
+#include "store.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -20,6 +22,8 @@ typedef struct saving {
   tiny_checkpoint checkpoint;
   char *path;
   bool alone;
+  bool shared; /* goes to etcd too */
+  char *text;  /* for that */
   uint64_t begun_ns, packed_ns;
   int rc; /* negative errno */
   char why[512];
@@ -31,6 +35,8 @@ struct tiny_saver {
   uint64_t sequence;  /* of the last one begun */
   bool alone;         /* the next one keeps nothing of before */
   bool wanted;        /* one more of the generation in force */
+  bool hurried;       /* the timer was set for those who wait, not for the span */
+  uint64_t share_ns;  /* not before then to etcd again, by tiny_timers_now() */
   tiny_task *waiting; /* who asked for one, by task->later; task->source is its sequence at least */
   saving *under_way;
   bool failing; /* and that was told */
@@ -105,24 +111,86 @@ static void end(tiny_saver *s, saving *w) {
     note_success(s, w);
   else
     note_failure(s, w->rc, w->why);
-  wake(s, w);
+  if (w->shared || !tiny_duty_serves(s->runtime->duty)) wake(s, w);
   free(w->parcel.bytes);
   free(w->path);
+  free(w->text);
   free(w);
 }
 
 static void go_on(tiny_saver *s);
+static void on_due(uv_timer_t *timer);
+
+/* After that it is due again every span. */
+static void arm(tiny_saver *s, const tiny_conf *conf, uint64_t first_ms, bool hurried) {
+  s->hurried = hurried;
+  uv_update_time(&s->runtime->loop);
+  uv_timer_start(&s->due, on_due, first_ms, tiny_conf_ms(conf, "svr.checkpoint.span"));
+}
 
 static void write_it(tiny_job *job) {
   saving *w = (saving *)job;
   w->rc = tiny_checkpoint_write(w->path, &w->checkpoint, w->alone, w->why, sizeof w->why);
+  if (w->shared) w->text = tiny_checkpoint_text(&w->checkpoint);
+}
+
+static void done(saving *w) {
+  tiny_saver *s = w->job.runtime->saver;
+  s->under_way = NULL;
+  end(s, w);
+  go_on(s);
+}
+
+/* At most one a second, and 200 kB a second. */
+static uint64_t rest_ns(const saving *w) {
+  uint64_t ns = w->checkpoint.size * 5000;
+  return ns > 1000000000 ? ns : 1000000000;
+}
+
+/* What went wrong on the own disk is told first. */
+static void note_share(saving *w, int rc, const char *why) {
+  if (rc == 0 || w->rc != 0) return;
+  w->rc = rc;
+  snprintf(w->why, sizeof w->why, "etcd: %s", why);
+}
+
+/* One that failed counts as well: it may have been kept all the same. */
+static void on_kept(void *data, int rc, const char *why) {
+  saving *w = data;
+  w->job.runtime->saver->share_ns = tiny_timers_now() + rest_ns(w);
+  note_share(w, rc, why);
+  done(w);
+}
+
+static void share(saving *w) {
+  tiny *rt = w->job.runtime;
+  char *text = w->text;
+  w->text = NULL;
+  if (text)
+    tiny_duty_keep(rt->duty, text, on_kept, w);
+  else
+    on_kept(w, UV_ENOMEM, "not enough memory");
+}
+
+/* An error at once: whoever took over would do without what it has now. */
+static void refuse_size(saving *w, size_t size) {
+  char why[128];
+  snprintf(why, sizeof why, "the context takes %zu bytes, and at most %d are kept there", size,
+           TINY_STORE_MOST);
+  note_share(w, UV_E2BIG, why);
+  done(w);
 }
 
 static void on_written(tiny_job *job) {
-  tiny_saver *s = job->runtime->saver;
-  s->under_way = NULL;
-  end(s, (saving *)job);
-  go_on(s);
+  saving *w = (saving *)job;
+  size_t size = w->checkpoint.size + TINY_CHECKPOINT_HEAD;
+  bool serves = tiny_duty_serves(job->runtime->duty);
+  if (serves && size > TINY_STORE_MOST)
+    refuse_size(w, size);
+  else if (serves && w->shared)
+    share(w);
+  else
+    done(w);
 }
 
 /* Returns 0, and 'w' is the helper thread's; or -1 with the reason in it. */
@@ -139,13 +207,22 @@ static int start(tiny_saver *s, tiny_generation *g, saving *w) {
   return -1;
 }
 
-static void begin(tiny_saver *s, tiny_generation *g) {
+static bool may_share(const tiny_saver *s) { return tiny_timers_now() >= s->share_ns; }
+
+static bool is_closing(const tiny_saver *s) {
+  return atomic_load(&s->runtime->state.phase) == TINY_CLOSING;
+}
+
+static void begin(tiny_saver *s, tiny_generation *g, bool asked) {
   saving *w = calloc(1, sizeof *w);
   if (!w) return; /* the next one may do better */
+  if (g == s->runtime->current) s->wanted = false;
   w->job = (tiny_job){.work = write_it, .done = on_written};
   w->generation = g;
   w->checkpoint.sequence = ++s->sequence;
   w->checkpoint.saved_at = time(NULL);
+  w->checkpoint.token = tiny_duty_token(s->runtime->duty);
+  w->shared = tiny_duty_serves(s->runtime->duty) && (asked || is_closing(s) || may_share(s));
   w->alone = s->alone;
   w->begun_ns = tiny_timers_now();
   if (start(s, g, w) == 0)
@@ -154,13 +231,18 @@ static void begin(tiny_saver *s, tiny_generation *g) {
     end(s, w);
 }
 
+/* Who asks waits until etcd may have it. */
+static bool must_wait(tiny_saver *s) {
+  uint64_t now = tiny_timers_now();
+  if (!tiny_duty_serves(s->runtime->duty) || may_share(s) || is_closing(s)) return false;
+  arm(s, s->waiting->generation->conf, (s->share_ns - now) / 1000000 + 1, true);
+  return true;
+}
+
 static void go_on(tiny_saver *s) {
   if (s->under_way) return;
-  if (s->waiting) begin(s, s->waiting->generation);
-  if (s->wanted && !s->under_way) {
-    s->wanted = false;
-    begin(s, s->runtime->current);
-  }
+  if (s->waiting && !must_wait(s)) begin(s, s->waiting->generation, true);
+  if (s->wanted && !s->under_way) begin(s, s->runtime->current, false);
 }
 
 /* -- when ------------------------------------------------------------------ */
@@ -168,13 +250,9 @@ static void go_on(tiny_saver *s) {
 /* While generations change or the server closes, only what is asked for expressly is done. */
 static void on_due(uv_timer_t *timer) {
   tiny_saver *s = timer->data;
-  if (atomic_load(&s->runtime->state.phase) == TINY_RUNNING) s->wanted = true;
+  if (!s->hurried && atomic_load(&s->runtime->state.phase) == TINY_RUNNING) s->wanted = true;
+  s->hurried = false;
   go_on(s);
-}
-
-static void arm(tiny_saver *s, const tiny_conf *conf, uint64_t first_ms) {
-  uv_update_time(&s->runtime->loop);
-  uv_timer_start(&s->due, on_due, first_ms, tiny_conf_ms(conf, "svr.checkpoint.span"));
 }
 
 /* Reloads in quick succession do not put it off. */
@@ -183,7 +261,7 @@ void tiny_saver_follow(tiny_saver *s, const tiny_conf *conf) {
   if (!tiny_saver_wanted(conf))
     uv_timer_stop(&s->due);
   else if (!uv_is_active((uv_handle_t *)&s->due) || uv_timer_get_repeat(&s->due) != span_ms)
-    arm(s, conf, span_ms);
+    arm(s, conf, span_ms, false);
 }
 
 void tiny_saver_continue(tiny_saver *s, uint64_t sequence, bool alone) {
@@ -242,7 +320,7 @@ static int l_save(lua_State *L) {
   while (*at) at = &(*at)->later;
   *at = task;
   task->later = NULL;
-  arm(s, g->conf, 0);
+  arm(s, g->conf, 0, true);
   return tiny_task_park(task, leave, (void *)(uintptr_t)(s->sequence + 1));
 }
 

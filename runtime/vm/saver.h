@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * saver.h -- saves the context of the generation in force: every svr.checkpoint.span, when the
  * script asks for it, and at the end. Packing is done on the loop; writing on a thread of its
- * own, one at a time: what is wanted meanwhile is one more, of the context as it is then. Loop thread. */
+ * own, one at a time: what is wanted meanwhile is one more, of the context as it is then. The active of a
+ * cluster keeps it in etcd too, not more often than is good for that. Loop thread. */
 #ifndef TINY_SAVER_H
 #define TINY_SAVER_H
 

@@ -346,6 +346,133 @@ class Reloaded(ClusterCase):
         self.active(other)
 
 
+class Handed(ClusterCase):
+    """What the active knew, in the hands of the next."""
+
+    COUNT = TELL + """
+      function S:on_start() self:info("found %s", tostring(self.context.n)) end
+      function S:on_close() if self.conf.leaves then self.context.n = self.conf.leaves end end"""
+    SAVE = COUNT + """
+      function S:run()
+        if self.token ~= self.done and self.conf.n then
+          self.done, self.context.n = self.token, self.conf.n
+          self:info("saved %s %s", unpack({ self:checkpoint() }, 1, 2))
+        end
+        tiny.sleep(0.02)
+      end"""
+
+    def keeping(self, conf=None):
+        return {"svr.checkpoint.span": 3600, "log.console.level": "DEBUG", **(conf or {})}
+
+    def test_after_a_kill_what_was_saved(self):
+        one, other = self.pair(self.SAVE, self.keeping({"n": 7}))
+        one.wait_line("saved true")
+        one.signal(signal.SIGKILL)
+        other.wait_line("found 7")
+        self.assertIn("context restored: checkpoint 1", other.wait_line("context restored"))
+
+    def test_after_a_close_all(self):
+        one, other = self.pair(self.COUNT, self.keeping({"leaves": 41}))
+        one.close()
+        other.wait_line("found 41")
+
+    def test_and_back_again(self):
+        one = self.member(self.SAVE, self.keeping({"n": 1}))
+        one.wait_line("saved true")
+        one.close()
+        other = self.member(self.SAVE, self.keeping({"n": 2}))
+        other.wait_line("found 1")
+        other.wait_line("saved true")
+        other.signal(signal.SIGKILL)
+        other.exit_code()
+        again = self.launch(one.project)  # what it has on its own disk is older
+        again.wait_line("found 2")
+
+    def test_to_oneself_what_was_known_when_one_was_deposed(self):
+        server = self.member(self.SAVE, self.keeping({"n": 3, "leaves": 33}))
+        server.wait_line("saved true")
+        ETCD.delete(f"/tiny/{self.cluster}/election/active")
+        server.wait_line("found 33")
+
+    def test_every_span(self):
+        one, other = self.pair(self.COUNT + "\nfunction S:run() self.context.n = 5 tiny.sleep(60) end",
+                               self.keeping({"svr.checkpoint.span": 0.1}))
+        one.wait_line("DEBUG checkpoint 20:")
+        one.signal(signal.SIGKILL)
+        other.wait_line("found 5")
+
+    def test_not_with_fresh_when_nobody_was_there(self):
+        one = self.member(self.SAVE, self.keeping({"n": 9}))
+        one.wait_line("saved true")
+        one.close()
+        other = self.launch(self.project(self.SAVE, self.conf(self.keeping({"n": 10}))), "--fresh")
+        other.wait_line("found nil")
+        other.wait_line("saved true")
+        other.close()
+        self.launch(self.project(self.COUNT, self.conf(self.keeping()))).wait_line("found 10")
+
+    def test_with_fresh_all_the_same_when_another_was_the_active(self):
+        one = self.member(self.SAVE, self.keeping({"n": 9}))
+        one.wait_line("saved true")
+        other = self.launch(self.project(self.COUNT, self.conf(self.keeping())), "--fresh")
+        self.standby(other)
+        wait_for(lambda: len(one.info()["members"]) == 2, "the other to be there")
+        one.close()
+        other.wait_line("--fresh does not count")
+        other.wait_line("found 9")
+
+    def test_too_large_is_an_error_with_the_size(self):
+        server = self.member(self.COUNT + """
+          function S:run()
+            self.context.blob = ("x"):rep(2000000)
+            self:info("saved %s %s %s", self:checkpoint())
+            self.context.blob = nil
+            self:info("smaller %s", tostring(self:checkpoint()))
+            tiny.sleep(60)
+          end""", self.keeping())
+        line = server.wait_line("INFO saved")
+        self.assertRegex(line, r"saved nil etcd: the context takes 2000\d\d\d bytes, and at most 1048576 .* E2BIG")
+        self.assertEqual(len(server.lines("WARN no checkpoint was made: etcd: the context takes")), 1)
+        server.wait_line("smaller true")
+
+    def test_damaged_in_etcd_the_own_disk_has_to_do(self):
+        one = self.member(self.SAVE, self.keeping({"n": 4}))
+        one.wait_line("saved true")
+        one.close()
+        ETCD.put(f"/tiny/{self.cluster}/checkpoint", "nonsense")
+        again = self.launch(one.project)
+        again.wait_line("ERROR checkpoint in etcd is damaged")
+        again.wait_line("found 4")
+
+    def test_asked_for_often_it_goes_to_etcd_less_often(self):
+        server = self.member(self.COUNT + """
+          function S:run()
+            for i = 1, 3 do
+              assert(self:checkpoint())
+              self:info("saved %d", i)
+            end
+            tiny.sleep(60)
+          end""", self.keeping())
+        began = time.monotonic()
+        server.wait_line("saved 1")
+        server.wait_line("saved 3")
+        self.assertGreater(time.monotonic() - began, 1.5)
+
+    def test_etcd_is_not_filled_by_it(self):
+        with Etcd(options=["--quota-backend-bytes", str(4 << 20)]) as etcd:
+            etcd.wait_ready()
+            server = self.member(self.COUNT + """
+              function S:run()
+                self.context.n = (self.context.n or 0) + 1
+                self.context.blob = self.context.n .. ("x"):rep(150000)
+                assert(self:checkpoint())
+                self:info("saved %d", self.context.n)
+              end
+              function S:on_except() return false end""", self.keeping(), etcd)
+            server.wait_line("saved 24")
+            server.close()
+
+
 class Closed(ClusterCase):
     def test_a_standby_at_once_and_without_a_word(self):
         _, other = self.pair()
@@ -427,13 +554,14 @@ class InTrouble(ClusterCase):
         one = self.member(TICK, {"svr.cluster.etcd": [proxy.url]})
         self.active(one)
         other = self.standby(self.member(TICK))
+        warned = len(one.lines("WARN etcd:"))
         proxy.silent = True
         one.wait_line("no longer the active (timeout)")
         ticks = len(one.lines("tick"))
         self.assertEqual(other.lines("tick"), [])
         self.active(other)
         self.assertEqual(len(one.lines("tick")), ticks)
-        self.assertEqual(len(one.lines("WARN etcd:")), 1)
+        self.assertEqual(len(one.lines("WARN etcd:")), warned + 1, one.output())
         proxy.silent = False
         one.wait_line("INFO etcd answers again")
         self.standby(one)

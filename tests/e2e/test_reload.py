@@ -294,6 +294,7 @@ class RolledBack(ServerCase):
         code, text = server.project.said("reload")
         self.assertEqual(code, 1)
         self.assertIn("no ink", text)
+        self.assertIn("generation 1 could not be resumed", text)
         self.assert_closed(server, 254)
         self.assertIn("worn out", server.output())
 

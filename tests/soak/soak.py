@@ -17,7 +17,8 @@ from tiny_server import Project, Server, wait_for
 
 RELOADS = int(os.environ.get("TINY_SOAK_RELOADS", "20000"))
 SAMPLES = 40
-GROWTH = 1.02 if RELOADS >= 5000 else 1.08  # end against first quarter, where a short run still warms up
+GROWTH = 1.02 if RELOADS >= 5000 else 1.08  # end against first quarter; one heap more, once, weighs more in a short run
+LEAK = 24  # bytes a reload: the smallest block that malloc hands out
 
 GOOD = """
   local part = require "part"
@@ -27,7 +28,10 @@ GOOD = """
     self:add_timer("beat", tiny.PeriodTimer(function() self.beats = (self.beats or 0) + 1 end, 0.005))
   end
   function S:on_close()
-    if io.open(self.conf.poison) then self.context.handler = function() end end
+    local poison = io.open(self.conf.poison)
+    if not poison then return end
+    poison:close()
+    self.context.handler = function() end
   end
   function S:run() tiny.sleep(0.01) end"""
 
@@ -106,14 +110,32 @@ def soak(project, server):
     return samples
 
 
+def growth(samples):
+    """KiB a stretch of the run has grown by, end against beginning."""
+    end = max(1, len(samples) // 4)
+    return (statistics.median(rss for rss, _, _ in samples[-end:]) -
+            statistics.median(rss for rss, _, _ in samples[:end]))
+
+
+def leak(samples):
+    """Bytes a reload that memory grows by in every stretch of the run after its first quarter: a
+    leak does, an allocator that takes one heap more, once, does not."""
+    quarter = len(samples) // 4
+    stretches = [samples[i * quarter:(i + 1) * quarter] for i in (1, 2, 3)]
+    return min(map(growth, stretches)) * 1024 / (RELOADS / 4 * 3 / 4)
+
+
 def judge(samples):
     """What is wrong with the samples, as text; empty when nothing is."""
     eighth = len(samples) // 8
     first = statistics.median(rss for rss, _, _ in samples[eighth:2 * eighth])
     last = statistics.median(rss for rss, _, _ in samples[-eighth:])
-    print(f"memory: {first:.0f} KiB in the first quarter, {last:.0f} KiB at the end ({last / first - 1:+.1%})")
+    print(f"memory: {first:.0f} KiB in the first quarter, {last:.0f} KiB at the end ({last / first - 1:+.1%}), "
+          f"{leak(samples):+.1f} bytes a reload throughout")
     if last > first * GROWTH:
         return "memory has grown"
+    if leak(samples) > LEAK:
+        return "memory grows with each reload"
     return "descriptors or threads have changed" if len({row[1:] for row in samples}) > 1 else ""
 
 

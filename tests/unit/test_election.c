@@ -2,6 +2,7 @@
  * test_election.c -- who is elected, for how long, and what happens when etcd or the loop falls silent. */
 #include "election.h"
 #include "fake_etcd.h"
+#include "talk.h"
 
 enum { TTL_S = 1, LEASE_MS = 1000, DEADLINE_MS = 900 };
 
@@ -29,7 +30,7 @@ static void elected(void *data, uint64_t token) {
   member *m = data;
   ck_assert_uint_gt(token, m->token);
   ck_assert(!atomic_load(&m->lead.acting));
-  ck_assert_uint_gt(atomic_load(&m->lead.until_ns), tiny_lead_now());
+  ck_assert_uint_gt(atomic_load(&m->lead.until_ns), tiny_talk_now());
   m->token = token;
   m->elections++;
   atomic_store(&m->lead.acting, true);
@@ -154,7 +155,7 @@ START_TEST(alone_one_is_elected_and_stays) {
   pass_ms(3 * LEASE_MS);
   ck_assert_int_eq(one.elections, 1);
   ck_assert_int_eq(one.depositions, 0);
-  ck_assert_uint_gt(atomic_load(&one.lead.until_ns), tiny_lead_now());
+  ck_assert_uint_gt(atomic_load(&one.lead.until_ns), tiny_talk_now());
   ck_assert_uint_eq(one.token,
                     (uint64_t)fake_find_key("L3RpbnkvdGVzdC9lbGVjdGlvbi9hY3RpdmU=")->created);
   ck_assert_str_eq(role_of(one.members, "one"), "active");
@@ -370,7 +371,7 @@ START_TEST(an_etcd_that_is_silent_at_first_is_asked_again) {
 END_TEST
 
 static bool leads(const member *m) {
-  return atomic_load(&m->lead.acting) && tiny_lead_now() < atomic_load(&m->lead.until_ns);
+  return atomic_load(&m->lead.acting) && tiny_talk_now() < atomic_load(&m->lead.until_ns);
 }
 
 START_TEST(two_never_lead_at_once) {

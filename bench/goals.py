@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""goals -- what the figures of the benches should be, and why some are not. One row for each goal;
+bench/run fills them in."""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Goal:
+    what: str
+    figure: str        # ours
+    limit: float
+    peers: dict = field(default_factory=dict)  # title: figure
+    times: str = ""    # the limit is this often the figure of that peer
+    least: bool = False  # the limit is what it should be at least
+    worst: bool = False  # not the median has to hold, but each sample
+    why: str = ""      # said where it is missed
+
+
+def peers(what, **names):
+    """{title: figure} of others, given what their figures end with and how they are called."""
+    return {title: f"{what}.{name}" for name, title in names.items()}
+
+
+LOG = {"spdlog": "spdlog", "spdlog_async": "spdlog async", "python": "Python", "fprintf": "fprintf"}
+TIMERS = {"luv": "luv", "python": "Python", "uv": "uv_timer in C", "wheel": "wheel in C"}
+HELLO = {"luv": "luv", "nginx": "nginx + lua", "python": "Python", "floor": "LuaJIT + libuv in C"}
+
+GOALS = [
+    Goal("reload: from the signal until new code answers, 500-line script", "reload.answer_p50.tiny", 1.2,
+         {"nginx HUP": "reload.answer_p50.nginx", "luv dofile, in the living state": "reload.answer_p50.luv"}),
+    Goal("reload: pause of the loop, p50", "reload.pause_p50.tiny", 0.35),
+    Goal("reload: pause of the loop, p99", "reload.pause_p99.tiny", 1),
+    Goal("hang: from the end of the span until the stack is in the log, worst", "hang.stack_after_span.tiny", 100, worst=True),
+    Goal("hang: from there until Lua is interrupted, worst", "hang.interrupt_after_stack.tiny", 10, worst=True),
+    Goal("timer with a Lua callback, made and fired, 1,000,000 pending, in order", "timers.ordered_both.tiny", 550,
+         peers("timers.ordered_both", **TIMERS)),
+    Goal("the same, shuffled", "timers.shuffled_both.tiny", 550, peers("timers.shuffled_both", **TIMERS)),
+    Goal("memory of these", "timers.ordered_memory.tiny", 100, peers("timers.ordered_memory", **TIMERS)),
+    Goal("drift of a 10 ms period over 10 s", "timers.period10_drift.tiny", 0.5,
+         peers("timers.period10_drift", luv="luv", python="Python", timerfd="timerfd in C")),
+    Goal("its lateness, p50", "timers.period10_late_p50.tiny", 150,
+         peers("timers.period10_late_p50", python="Python", timerfd="timerfd in C")),
+    Goal("log line to a file, burst: CPU on the loop thread, no file:line", "log.caller.bare", 180, peers("log.caller", **LOG)),
+    Goal("the same, with file:line", "log.caller.tiny", 220, peers("log.caller", **LOG)),
+    Goal("the same, CPU in all, no file:line", "log.all.bare", 350, peers("log.all", **LOG)),
+    Goal("a lone log line: CPU on the loop thread", "log.lone.bare", 5000, peers("log.lone", **LOG)),
+    Goal("a suppressed log call, compiled", "log.off.tiny", 1, peers("log.off", **LOG)),
+    Goal("the same, interpreted", "log.interpreted.tiny", 20, peers("log.off", python="Python")),
+    Goal("HTTP hello in Lua: CPU a request", "http.hello_cpu.tiny", 0.85, {"nginx + lua": "http.hello_cpu.nginx"},
+         times="http.hello_cpu.nginx"),
+    Goal("a handler that waits 1 ms: CPU a request", "http.wait_cpu.tiny", 0.85, {"nginx + lua": "http.wait_cpu.nginx"},
+         times="http.wait_cpu.nginx"),
+    Goal("context of 100,000 records handed over: the loop is blocked", "context.pack.tiny", 20,
+         {"string.buffer": "context.pack.string_buffer"}),
+    Goal("the same, in all", "context.both.tiny", 150, {"string.buffer": "context.both.string_buffer"}),
+    Goal("start to ready", "hello.start.tiny", 5, peers("hello.start", **HELLO)),
+    Goal("the same, with the monitor", "hello.start.tiny_monitor", 8, {"Python": "hello.start.python_monitor"}),
+    Goal("private memory of an idle hello server", "hello.memory.tiny", 2.5, peers("hello.memory", **HELLO)),
+    Goal("the same, with the monitor", "hello.memory.tiny_monitor", 6, {"Python": "hello.memory.python_monitor"}),
+    Goal("wake-ups of an idle server, all off", "hello.wakeups.tiny_off", 0, peers("hello.wakeups", **HELLO)),
+    Goal("the same, as configured by default", "hello.wakeups.tiny_monitor", 3, {"Python": "hello.wakeups.python_monitor"}),
+    Goal("publish with no subscriber: messages encoded", "publish.encoded.tiny", 0),
+    Goal("the same: CPU of the loop thread", "publish.loop.tiny", 0),
+    Goal("the same: CPU in all", "publish.cpu.tiny", 1, {"pyzmq + json": "publish.cpu.pyzmq", "zmq_send in C": "publish.cpu.libzmq"},
+         times="publish.cpu.pyzmq"),
+]

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * duty_parts.h -- what duty.c, on the loop thread, and duty_link.c, between it and the control thread, share. */
+#ifndef TINY_DUTY_PARTS_H
+#define TINY_DUTY_PARTS_H
+
+#include "duty.h"
+#include "election.h"
+#include "store.h"
+#include "talk.h"
+
+typedef enum tiny_term {
+  TINY_IDLE,    /* no generation is loaded */
+  TINY_WAITING, /* one stands by */
+  TINY_RISING,  /* elected; what was loaded begins */
+  TINY_SERVING, /* the active */
+  TINY_FALLING  /* no more; what ran ends */
+} tiny_term;
+
+struct tiny_duty {
+  tiny *runtime;
+  tiny_lead lead;
+  const tiny_etcd_plugin *plugin;
+  tiny_election *election; /* the control thread's */
+  tiny_store *store;       /* the control thread's */
+  char *name;
+  json_t *identity;
+
+  /* The loop thread's. */
+  tiny_term term;
+  uint64_t token;
+  bool elected;
+  const char *deposed; /* why; NULL: not */
+  bool resigned;
+
+  /* From one to the other. */
+  _Atomic uint64_t new_token;
+  const char *_Atomic new_reason;
+  _Atomic bool was_led;     /* by another, since we have come */
+  _Atomic bool asked;       /* the loop thread has been asked for a sign of life */
+  _Atomic uint64_t seen_ns; /* when it last gave one, by tiny_talk_now() */
+};
+
+/* Errands for the control thread, done in this order. */
+void tiny_duty_send_settings(tiny_duty *duty, const tiny_conf *conf); /* the first one joins */
+void tiny_duty_send_stand(tiny_duty *duty);
+void tiny_duty_send_step_down(tiny_duty *duty);
+void tiny_duty_send_resign(tiny_duty *duty); /* sets 'resigned' in the end */
+void tiny_duty_send_close(tiny_duty *duty);
+
+#endif

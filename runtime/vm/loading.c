@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ * loading.c -- a candidate is loaded in a helper thread, and given up when it gets stuck there. */
+#include "build.h"
+#include "change.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
+
+static const uint64_t STUCK_NS =
+    500000000; /* past its deadline a candidate does not even run Lua */
+
+struct tiny_loading {
+  tiny_job job;
+  tiny_generation *generation;
+  char *conf, *script;
+  uint64_t timeout_ms;
+  int rc;
+  bool abandoned; /* loop thread: nobody waits for it any more */
+  char why[TINY_WHY];
+};
+
+typedef struct tiny_loading loading;
+
+static void load(tiny_job *job) {
+  loading *l = (loading *)job;
+  l->rc =
+      tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
+}
+
+static void free_loading(loading *l) {
+  free(l->conf);
+  free(l->script);
+  free(l);
+}
+
+static void on_loaded(tiny_job *job) {
+  loading *l = (loading *)job;
+  tiny *rt = job->runtime;
+  tiny_generation *g = l->generation;
+  if (l->abandoned) {
+    atomic_fetch_sub(&rt->state.threads_lost, 1);
+    tiny_retire(rt, g);
+  } else {
+    rt->loading = NULL;
+    snprintf(rt->change.why, TINY_WHY, "%s", l->why);
+    g->life = TINY_LOADED;
+    if (l->rc == 0) {
+      tiny_change_admit(rt);
+    } else {
+      tiny_change_discard(rt, g);
+      tiny_change_refused(rt);
+    }
+  }
+  free_loading(l);
+}
+
+/* The deadline hook stops Lua; what is stuck in C is left to its thread. */
+void tiny_change_abandon(tiny *rt, const char *why) {
+  rt->loading->abandoned = true;
+  rt->loading = NULL;
+  atomic_fetch_add(&rt->state.threads_lost, 1);
+  snprintf(rt->change.why, TINY_WHY, "%s", why);
+  tiny_change_refused(rt);
+}
+
+/* The candidate's own conf may have given it longer than was thought at first. */
+static void stage_loading(tiny *rt) {
+  if (!rt->loading || !tiny_stage_late(rt)) return;
+  uint64_t now = tiny_timers_now(), deadline = atomic_load(&rt->loading->generation->load_deadline);
+  if (now < deadline + STUCK_NS)
+    tiny_stage(rt, stage_loading, (deadline + STUCK_NS - now) / 1000000u + 1);
+  else
+    tiny_change_abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
+}
+
+static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
+  loading *l = calloc(1, sizeof *l);
+  if (!l) return NULL;
+  l->job = (tiny_job){.work = load, .done = on_loaded};
+  l->timeout_ms = timeout_ms;
+  l->conf = strdup(rt->conf_path);
+  l->script = rt->script ? strdup(rt->script) : NULL;
+  l->generation = tiny_generation_open(rt, rt->last_number + 1);
+  return l;
+}
+
+void tiny_change_begin(tiny *rt) {
+  tiny_change *c = &rt->change;
+  if (rt->current) tiny_notify_reloading(rt->notify);
+  uint64_t timeout_ms = rt->current ? tiny_conf_ms(rt->current->conf, "svr.load_timeout")
+                                    : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
+  c->wanted = false;
+  c->from = rt->current;
+  loading *l = loading_new(rt, timeout_ms);
+  if (!l || !l->conf || !l->generation || tiny_job_start(rt, &l->job) != 0) {
+    if (l && l->generation) tiny_generation_close(l->generation);
+    if (l) free_loading(l);
+    snprintf(c->why, sizeof c->why, "no memory or thread to load a generation");
+    tiny_change_refused(rt);
+    return;
+  }
+  rt->loading = l;
+  c->to = l->generation;
+  c->under_way = true;
+  atomic_fetch_add(&rt->state.generations_alive, 1);
+  tiny_stage(rt, stage_loading, timeout_ms);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * rollback.c -- the candidate failed after the old generation was paused: the old one starts again
+ * with what it had. */
+#include "change.h"
+#include "handle.h"
+
+#include <stdio.h>
+
+void tiny_change_discard(tiny *rt, tiny_generation *g) {
+  tiny_tasks_cancel(g);
+  tiny_retire(rt, g);
+}
+
+static void stage_resumed(tiny *rt) {
+  char why[TINY_WHY];
+  bool late = tiny_step_pending(rt);
+  if (late && !tiny_stage_late(rt)) return;
+  if (late) {
+    tiny_step_drop(rt);
+    tiny_err(rt->log, "on_start of the old generation did not end in time");
+    tiny_change_lost(rt);
+  } else if (rt->step_failed) {
+    tiny_step_why(rt, "on_start of the old generation", why, sizeof why);
+    tiny_change_lost(rt);
+  } else {
+    tiny_change_serve(rt, rt->current);
+    tiny_change_refused(rt);
+  }
+}
+
+void tiny_change_roll_back(tiny *rt) {
+  tiny_change *c = &rt->change;
+  char why[256];
+  tiny_step_drop(rt);
+  tiny_sockets_back(rt->sockets, c->to, c->from);
+  tiny_change_discard(rt, c->to);
+  c->to = NULL;
+  if (!c->from) {
+    tiny_change_unstarted(rt, TINY_EXIT_START);
+    return;
+  }
+  tiny_log_configure(rt->log, c->from->conf, why, sizeof why);
+  tiny_change_tune(rt, c->from);
+  tiny_step_begin(rt, c->from, "on_start", NULL);
+  tiny_stage(rt, stage_resumed, tiny_conf_ms(c->from->conf, "svr.reload_timeout"));
+}
+
+void tiny_change_roll_back_because(tiny *rt, const char *why) {
+  snprintf(rt->change.why, TINY_WHY, "%s", why);
+  tiny_change_roll_back(rt);
+}
