@@ -36,9 +36,11 @@ local chapters = {
   {"Streams", "stream", {methods = "stream"}},
   {"UDP", "udp", {udp = "tiny.udp", methods = "udp"}},
   {"Other programs", "exec", {}, "tiny.exec"},
-  {"HTTP", "http/server", {server = "tiny.http"}},
+  {"TLS", "tls", {}},
+  {"HTTP server", "http/server", {server = "tiny.http"}},
   {"HTTP requests", "http/request", {methods = "req", Response = "response", Events = "events"}},
   {"HTTP routes", "http/router", {Router = "router"}, "tiny.http.router"},
+  {"HTTP client", "http/client", {Answer = "answer"}, "tiny.http.request"},
   {"ZeroMQ", "zmq", {zmq = "tiny.zmq", methods = "socket"}},
   {"Specs", "spec", {spec = "spec"}},
 }

@@ -184,6 +184,17 @@ describe("conf.check", function()
       .. "the nearest known key is log.email.config.tls", refusal("log.email.config", bad))
   end)
 
+  it("shows no secret under a key that is mistyped", function()
+    local message = refusal("svr.cluster.user", {name = "me", paswrod = "hunter2"})
+    assert.truthy(message:find('paswrod = "***": unknown key', 1, true))
+    assert.is_nil(message:find("hunter2", 1, true))
+  end)
+
+  it("shows control characters as numbers, in keys too", function()
+    local message = refusal("svr.\27[2J\nname", 1)
+    assert.truthy(message:find("svr.\\27[2J\\10name = 1", 1, true))
+  end)
+
   it("says what is wrong with a format", function()
     assert.truthy(refusal("log.console.format", "%(mesage)s"):find("the nearest is %(message)", 1, true))
   end)

@@ -15,13 +15,18 @@ local function is_secret(path)
   end
 end
 
+-- What is told goes to terminals and logs.
+local function printable(text)
+  return (text:gsub("%c", function(c) return ("\\%d"):format(c:byte()) end))
+end
+
 local function shown(value, path)
   if type(value) == "table" or type(value) == "function" then return "a " .. type(value) end
   if is_secret(path) then return '"***"' end
   if type(value) ~= "string" then return tostring(value) end
   local text = value:gsub("(://[^/@%s]*:)[^@%s]*@", "%1***@")
   if #text > 80 then text = text:sub(1, 77) .. "..." end
-  return '"' .. text:gsub("%c", function(c) return ("\\%d"):format(c:byte()) end) .. '"'
+  return '"' .. text .. '"'
 end
 
 local most = 20 -- mistakes that are told
@@ -32,6 +37,7 @@ local function new_reporter(path, text)
   local function add(key, message)
     if #mistakes == most then more = more + 1 return end
     local line = key and source.line(text, key)
+    message = printable(message)
     mistakes[#mistakes + 1] = {
       line = line or math.huge,
       text = line and ("%s:%d: %s"):format(path, line, message) or ("%s: %s"):format(path, message),
@@ -53,7 +59,9 @@ end
 local function reporter_of(key, add)
   return function(where, value, expected, near)
     if near then
-      add(key, ("%s = %s: unknown key, the nearest known key is %s"):format(where, shown(value, where), near))
+      -- A mistyped "pasword" holds a password.
+      local text = shown(value, where .. near)
+      add(key, ("%s = %s: unknown key, the nearest known key is %s"):format(where, text, near))
     elseif value == nil then
       add(key, ("%s is missing, expected %s"):format(where, expected))
     else

@@ -3,6 +3,7 @@ local acceptor = require "tiny.core.acceptor"
 local address = require "tiny.address"
 local log = require "tiny.log"
 local task = require "tiny.task"
+local tls = require "tiny.tls"
 
 ---@class tiny.Listener
 local Listener = {}
@@ -48,30 +49,34 @@ local function adopt_each(handle, passed)
   return bound
 end
 
-local function open(text, make, backlog)
-  local endpoints, why, name = address.resolve(text)
-  if not endpoints then return nil, why, name end
-  local handle = make()
-  local bound
-  if name then
-    bound, why, name = adopt_each(handle, name)
-  else
-    bound, why, name = listen_each(handle, endpoints, backlog)
-  end
+local function bind(handle, endpoints, passed, backlog)
+  if passed then return adopt_each(handle, passed) end
+  return listen_each(handle, endpoints, backlog)
+end
+
+local function open(text, make, opts)
+  local endpoints, why, passed = address.resolve(text)
+  if not endpoints then return nil, why, passed end
+  local settings, problem = nil, nil
+  if opts.tls then settings, problem = tls.listener(opts.tls) end
+  if problem then return nil, ("%s: %s"):format(text, problem), "EINVAL" end
+  local handle = make(settings)
+  local bound, name
+  bound, why, name = bind(handle, endpoints, passed, opts.backlog or 4096)
   if bound then return setmetatable({ acceptor = handle, addresses = bound }, Listener) end
   acceptor.close(handle)
   return nil, ("%s: %s"):format(text, why), name
 end
 
---- Listen on an address for the acceptor that make() returns. `what` is the public function; a
+--- Listen on an address for the acceptor that make(TLS settings) returns. `what` is the public function; a
 --- failure is logged too, since many do not look at what it returns.
 ---@param what string
 ---@param text string
----@param make fun(): userdata
----@param backlog? integer
+---@param make fun(settings?: userdata): userdata
+---@param opts {backlog: integer, tls: tiny.Tls}
 ---@return tiny.Listener?, string?, string?
-return function(what, text, make, backlog)
-  local listener, message, name = open(text, make, backlog or 4096)
+return function(what, text, make, opts)
+  local listener, message, name = open(text, make, opts)
   if not listener then log.err("%s: %s", what, message) end
   return listener, message, name
 end

@@ -5,6 +5,7 @@ local core = require "tiny.core.stream"
 local listen = require "tiny.listen"
 local runtime = require "tiny.core.runtime"
 local task = require "tiny.task"
+local tls = require "tiny.tls"
 require "tiny.stream" -- the methods of connections
 
 local tcp = {}
@@ -15,8 +16,8 @@ local tcp = {}
 --- that raises has its stream closed. Connections come once on_start has ended.
 ---@param text string
 ---@param on_connection fun(stream: tiny.Stream)
----@param opts? {backlog: integer, limit: integer, timeout: number}  limit: connections at a time;
---- timeout: of each wait
+---@param opts? {backlog: integer, limit: integer, timeout: number, tls: tiny.Tls}  limit: connections at a
+--- time; timeout: of each wait
 ---@return tiny.Listener?, string?, string?
 function tcp.listen(text, on_connection, opts)
   runtime.acting("tiny.tcp.listen")
@@ -25,12 +26,13 @@ function tcp.listen(text, on_connection, opts)
   if type(on_connection) ~= "function" then
     error("tiny.tcp.listen: a function is expected for connections", 2)
   end
+  tls.check("tiny.tcp.listen", opts.tls, true)
   local function handle(connection)
     if opts.timeout then connection:timeout(opts.timeout) end
     return on_connection(connection)
   end
-  local function make() return acceptor.new(handle, opts.limit or math.huge) end
-  return listen("tiny.tcp.listen", text, make, opts.backlog)
+  local function make(settings) return acceptor.new(handle, opts.limit or math.huge, settings) end
+  return listen("tiny.tcp.listen", text, make, opts)
 end
 
 -- -- connecting --------------------------------------------------------------
@@ -41,32 +43,48 @@ local function share(deadline, left)
   return now + (deadline - now) / left
 end
 
-local function connect_one(endpoint, deadline)
+local function connect_one(endpoint, deadline, settings, expected)
   local connection, code = core.open(endpoint)
   if not connection then return nil, task.failure(code) end
   local ok, message, name = task.wait(core.connected, connection, deadline)
+  if ok and settings then ok, message, name = task.wait(tls.shake, connection, settings, expected, deadline) end
   if ok then return connection end
   connection:close()
   return nil, message, name
 end
 
---- Connect to an address; one of several that a name has. `timeout` is for all of it (10 s).
----@param text string
----@param opts? {timeout: number}
----@return tiny.Stream?, string?, string?
-function tcp.connect(text, opts)
-  runtime.acting("tiny.tcp.connect")
-  address.check(text, "tiny.tcp.connect")
-  local deadline = runtime.now() + (opts and opts.timeout or 10)
+local function connect_any(text, deadline, settings, expected)
   local endpoints, why, name = address.resolve(text, deadline)
   if not endpoints then return nil, why, name end
   local message = "a passed descriptor is for listening"
   for i, endpoint in ipairs(endpoints) do
     local connection
-    connection, message, name = connect_one(endpoint, share(deadline, #endpoints - i + 1))
+    connection, message, name = connect_one(endpoint, share(deadline, #endpoints - i + 1), settings, expected)
     if connection then return connection end
   end
   return nil, ("%s: %s"):format(text, message), name
+end
+
+-- Whom TLS expects there: a unix socket's path is nobody's name.
+local function expected_of(text, options)
+  local expected = options.name or text:match("^%[(.*)%]:%d+$") or text:match("^([^:]*):%d+$")
+  if not expected and not options.insecure then error("tiny.tcp.connect: tls: name is missing", 3) end
+  return expected
+end
+
+--- Connect to an address; one of several that a name has. `timeout` is for all of it (10 s). With
+--- `tls`, {} or more, the stream is encrypted, and the peer is who it says or it is an error.
+---@param text string
+---@param opts? {timeout: number, tls: tiny.Tls}
+---@return tiny.Stream?, string?, string?
+function tcp.connect(text, opts)
+  runtime.acting("tiny.tcp.connect")
+  address.check(text, "tiny.tcp.connect")
+  local options = opts and opts.tls
+  tls.check("tiny.tcp.connect", options)
+  local expected = options and expected_of(text, options)
+  local deadline = runtime.now() + (opts and opts.timeout or 10)
+  return tls.connection(options, function(settings) return connect_any(text, deadline, settings, expected) end)
 end
 
 return tcp

@@ -6,23 +6,29 @@ local task = require "tiny.task"
 
 local zmq = {}
 
-local wait = task.wait
+local wait, offer = task.wait, core.offer
 
 ---@class tiny.ZmqSocket
 local methods = {}
 
 local send_timeouts = setmetatable({}, { __mode = "k" })
 
---- Send a message of one or more parts; waits as long as the high-water mark is reached.
----@param part string
----@return boolean?
-function methods:send(part, ...)
+local function wait_to_send(self, ...)
   local seconds = send_timeouts[self]
-  if select("#", ...) > 0 then part = { part, ... } end
-  return wait(core.send, self, part, seconds and runtime.now() + seconds)
+  return wait(core.send, self, { ... }, seconds and runtime.now() + seconds)
 end
 
---- Wait for a message: its parts.
+--- Send a message of one or more parts. Waits while the high-water mark is reached, `send_timeout` at
+--- most: nil, "timeout", "ETIMEDOUT" then. PUB and XPUB never wait: who is slow misses messages. A ROUTER's
+--- first part says to whom: nil, message, "EHOSTUNREACH" when that one is not there.
+---@param ... string
+---@return boolean?, string?, string?
+function methods:send(...)
+  if offer(self, ...) then return true end
+  return wait_to_send(self, ...)
+end
+
+--- Wait for a message: its parts. Of several tasks that wait the first gets it.
 ---@param timeout? number  seconds: nil, "timeout", "ETIMEDOUT" when none has come by then
 ---@return string? ...
 function methods:recv(timeout)
@@ -30,7 +36,8 @@ function methods:recv(timeout)
 end
 
 --- Call fn(parts...) for each message, in a task of its own; `at_once` of them at a time, 1 unless
---- given, so that the next one waits until this one is done. Messages come once on_start has ended.
+--- given, so that the next one waits until this one is done. Messages come once on_start has ended. When
+--- the handler of a REP fails before it has answered, an empty message is the answer.
 ---@param fn fun(...: string)
 ---@param at_once? integer
 function methods:on(fn, at_once)
@@ -49,13 +56,14 @@ function methods:unsubscribe(topic)
   return core.subscribe(self, topic, false)
 end
 
---- The endpoint that was bound last, with the port that the kernel chose for "*".
+--- The endpoint that was bound last, with the port that the kernel chose for "*"; "" when none was.
 ---@return string
 function methods:endpoint()
   return core.endpoint(self)
 end
 
---- Let go of it; during a reload it stays open until the new generation has started.
+--- Let go of it; during a reload it stays open until the new generation has started. What is unsent is
+--- sent in the background, for `linger` seconds at most.
 function methods:close()
   core.close(self)
 end
@@ -69,16 +77,11 @@ local types = {
   PUSH = true, XPUB = true, XSUB = true,
 }
 
-local kinds = {
-  bind = "strings", connect = "strings", subscribe = "strings", name = "string", hwm = "number",
-  send_hwm = "number", recv_hwm = "number", linger = "number", heartbeat = "number", max_size = "number",
-  identity = "string", send_timeout = "number", curve = "table",
-}
+local function is_text(value) return type(value) == "string" end
+local function is_amount(value) return type(value) == "number" and value >= 0 end
+local function is_table(value) return type(value) == "table" end
 
-local curve_kinds = { public_key = "string", secret_key = "string", server_key = "string", clients = "strings" }
-
-local function is_kind(value, kind)
-  if kind ~= "strings" then return type(value) == kind end
+local function is_list(value)
   if type(value) == "string" then return true end
   if type(value) ~= "table" then return false end
   for _, text in ipairs(value) do
@@ -87,26 +90,40 @@ local function is_kind(value, kind)
   return true
 end
 
+local text = { is_text, "a string" }
+local list = { is_list, "a string or a list of them" }
+local amount = { is_amount, "a number, 0 or more" }
+
+local options_known = {
+  bind = list, connect = list, subscribe = list, name = text, identity = text, hwm = amount,
+  send_hwm = amount, recv_hwm = amount, linger = amount, heartbeat = amount, max_size = amount,
+  send_timeout = amount, curve = { is_table, "a table" },
+}
+
+local curve_known = { public_key = text, secret_key = text, server_key = text, clients = list }
+
 local function problem_of(options, known)
   for name, value in pairs(options) do
-    if not known[name] then return "unknown option " .. tostring(name) end
-    if not is_kind(value, known[name]) then
-      local kind = known[name] == "strings" and "string or a list of them" or known[name]
-      return ("%s is a %s"):format(name, kind)
-    end
+    local kind = known[name]
+    if not kind then return "unknown option " .. tostring(name) end
+    if not kind[1](value) then return ("%s: %s is expected"):format(name, kind[2]) end
   end
+end
+
+local function check_curve(curve)
+  if curve.secret_key and curve.clients and not curve.server_key then return end
+  if curve.secret_key and curve.public_key and curve.server_key and not curve.clients then return end
+  return "curve: a server has secret_key and clients, a client secret_key, public_key and server_key"
 end
 
 local function check(type_name, options)
   if not types[type_name] then return "a type such as \"PULL\" is expected, got " .. tostring(type_name) end
   if type(options) ~= "table" then return "a table with bind or connect is expected" end
-  local problem = problem_of(options, kinds) or problem_of(options.curve or {}, curve_kinds)
+  local problem = problem_of(options, options_known) or problem_of(options.curve or {}, curve_known)
   if problem then return problem end
   if not options.bind and not options.connect then return "bind or connect is expected" end
-  local curve = options.curve
-  if curve and not (curve.secret_key and (curve.clients or curve.public_key and curve.server_key)) then
-    return "curve has a secret_key, and the clients of a server or the public_key and server_key of a client"
-  end
+  if options.subscribe and not type_name:find("SUB$") then return "only SUB and XSUB subscribe" end
+  return options.curve and check_curve(options.curve)
 end
 
 local function list_of(value)
@@ -131,22 +148,45 @@ local function key_of(order, name)
   return table.concat({ order.type, binds, connects, name or "" }, "\n")
 end
 
+local fixed = {
+  "send_hwm", "recv_hwm", "heartbeat", "max_size", "identity", "public_key", "secret_key", "server_key",
+}
+
+-- What an open socket keeps to.
+local function fixed_of(order)
+  local values = {}
+  for _, name in ipairs(fixed) do
+    values[#values + 1] = name .. "=" .. tostring(order[name])
+  end
+  values[#values + 1] = order.clients and "guarded" or "open"
+  return table.concat(values, "\n")
+end
+
 ---@class tiny.Zmq
 ---@field bind? string|string[]       endpoints: "tcp://127.0.0.1:5555", "ipc://path", "inproc://name"
----@field connect? string|string[]
----@field subscribe? string|string[]  topics, for SUB and XSUB
+---@field connect? string|string[]    tried again and again while nobody is there
+---@field subscribe? string|string[]  topics, for SUB and XSUB: "" is all
 ---@field name? string        tells sockets of the same type and endpoints apart
----@field hwm? integer        messages that may wait, each way: 1000; send_hwm and recv_hwm for one way
+---@field hwm? integer        messages that may wait for a peer, each way: 1000; 0 is no limit
+---@field send_hwm? integer   the same one way
+---@field recv_hwm? integer
 ---@field linger? number      seconds that closing gives to what is unsent: 1
----@field send_timeout? number  seconds: nil, "timeout", "ETIMEDOUT"
----@field heartbeat? number   seconds between signs of life
+---@field send_timeout? number  seconds that :send() waits at most
+---@field heartbeat? number   seconds between signs of life, so that a peer that vanished is noticed
 ---@field max_size? integer   bytes of a part; who sends more is disconnected
 ---@field identity? string    that a ROUTER sees
----@field curve? table        {secret_key=, clients={...}} of a server, {secret_key=, public_key=, server_key=} of a client
+---@field curve? tiny.ZmqCurve
+
+---@class tiny.ZmqCurve
+---@field secret_key string   keys are 40 characters: tiny.zmq.keypair()
+---@field public_key? string  of a client
+---@field server_key? string  a client's server's public key
+---@field clients? string[]   the public keys that a server lets in, and no others
 
 --- Open a socket, or take over the one that the generation before had of that type, with these
---- endpoints and that name: no message is lost.
----@param type_name string
+--- endpoints and that name: no message is lost. An open one takes over linger, subscribe and
+--- curve.clients; its other options hold until it is closed.
+---@param type_name "PUSH"|"PULL"|"PUB"|"SUB"|"XPUB"|"XSUB"|"REQ"|"REP"|"ROUTER"|"DEALER"|"PAIR"
 ---@param options tiny.Zmq
 ---@return tiny.ZmqSocket?, string?, string?
 function zmq.socket(type_name, options)
@@ -154,16 +194,24 @@ function zmq.socket(type_name, options)
   local problem = check(type_name, options)
   if problem then error("tiny.zmq.socket: " .. problem, 2) end
   local order = order_of(type_name, options)
-  local socket, message, name = core.open(order, key_of(order, options.name))
+  local socket, as_ordered, name = core.open(order, key_of(order, options.name), fixed_of(order))
   if not socket then
-    log.err("tiny.zmq.socket: %s", message)
-    return nil, message, name
+    log.err("tiny.zmq.socket: %s", as_ordered)
+    return nil, as_ordered, name
   end
-  local topics = list_of(options.subscribe) or {}
-  core.keep(socket, topics)
-  for _, topic in ipairs(topics) do socket:subscribe(topic) end
+  if not as_ordered then
+    log.warn("tiny.zmq.socket: %s %s was opened with other options: they hold until it is closed", type_name,
+             (order.bind or order.connect)[1])
+  end
+  if type_name:find("SUB$") then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
   send_timeouts[socket] = options.send_timeout
   return socket
+end
+
+--- A new pair of CURVE keys: public, secret.
+---@return string?, string?, string?
+function zmq.keypair()
+  return core.keypair()
 end
 
 return zmq

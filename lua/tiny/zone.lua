@@ -14,7 +14,7 @@ local DAY = 86400
 -- the year to go from one to the other. Its offsets count westwards and its times may leave the day.
 
 local function take_seconds(text, at)
-  local sign, h, m, s, past = text:match("^([+-]?)(%d+):?(%d*):?(%d*)()", at)
+  local sign, h, m, s, past = text:match("^([+-]?)(%d%d?%d?):?(%d?%d?):?(%d?%d?)()", at)
   if not sign then return nil, at end
   local seconds = tonumber(h) * 3600 + (tonumber(m) or 0) * 60 + (tonumber(s) or 0)
   return sign == "-" and -seconds or seconds, past
@@ -43,18 +43,22 @@ local function day_of_year(day, skips_leap_day)
   end
 end
 
+-- A function of the year, or nil when there is no such day.
+local function take_day(text, at)
+  local m, w, d, past = text:match("^,M(%d%d?)%.([1-5])%.([0-6])()", at)
+  m = tonumber(m)
+  if m then return m >= 1 and m <= 12 and last_or_nth(m, tonumber(w), tonumber(d)), past end
+  m, d, past = text:match("^,(J?)(%d%d?%d?)()", at)
+  d = tonumber(d)
+  return d and d <= 365 and day_of_year(d, m == "J"), past
+end
+
 local function take_change(text, at)
-  local change = {seconds = 2 * 3600}
-  local m, w, d, past = text:match("^,M(%d+)%.(%d+)%.(%d+)()", at)
-  if m then
-    change.day = last_or_nth(tonumber(m), tonumber(w), tonumber(d))
-  else
-    m, d, past = text:match("^,(J?)(%d+)()", at)
-    if not d then return nil, at end
-    change.day = day_of_year(tonumber(d), m == "J")
-  end
+  local day, past = take_day(text, at)
+  local change = day and {seconds = 2 * 3600, day = day}
+  if not change then return nil, at end
   if text:sub(past, past) == "/" then change.seconds, past = take_seconds(text, past + 1) end
-  return change, past
+  return change.seconds and change, past
 end
 
 -- Returns the rule, or nil when the text is none.
@@ -103,17 +107,21 @@ local function header(data, at, time_size)
   local function count(i) return number(data, at + 16 + 4 * i, 4) end
   local isut, isstd, leap, times, types, chars = count(1), count(2), count(3), count(4), count(5), count(6)
   local size = times * (time_size + 1) + types * 6 + chars + leap * (time_size + 4) + isstd + isut
+  if math.min(isut, isstd, leap, times, chars) < 0 or types < 1 or #data < at + 43 + size then return nil end
   return {leap = leap, times = times, types = types, begin = at + 44, past = at + 44 + size}
 end
 
+-- Returns nil when a moment has a kind that is not there.
 local function read_tables(data, head, size)
   local self = {times = {}, offsets = {}}
   local kinds_at = head.begin + head.times * size
   local types_at = kinds_at + head.times
   local function offset_of(kind) return number(data, types_at + 6 * kind, 4) end
   for i = 1, head.times do
+    local kind = data:byte(kinds_at + i - 1)
+    if kind >= head.types then return nil end
     self.times[i] = number(data, head.begin + (i - 1) * size, size)
-    self.offsets[i] = offset_of(data:byte(kinds_at + i - 1))
+    self.offsets[i] = offset_of(kind)
   end
   self.first = offset_of(0)
   return self
@@ -124,9 +132,9 @@ local function parse(data)
   if head and data:byte(5) >= 50 then -- version "2" or later has the same again with 64 bits
     size, head = 8, header(data, head.past, 8)
   end
-  if not head or head.types == 0 or #data < head.past - 1 then return nil, "is not a time zone file" end
+  local self = head and read_tables(data, head, size)
+  if not self then return nil, "is not a time zone file" end
   if head.leap > 0 then return nil, "counts leap seconds, which the system's clock does not" end
-  local self = read_tables(data, head, size)
   self.rule = posix_rule(data:match("^\n([^\n]*)\n", head.past) or "")
   return self
 end

@@ -67,7 +67,7 @@ set(CPACK_DEBIAN_LIBTINY_PACKAGE_NAME libtiny)
 set(CPACK_DEBIAN_LIBTINY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBTINY_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_COMPONENT_LIBTINY_DESCRIPTION "The library by which C programs run such servers inside themselves, and the plugins that it opens
-when they are needed: mail, monitor feed, ZeroMQ, HTTP.")
+when they are needed: mail, monitor feed, ZeroMQ, HTTP, TLS.")
 set(CPACK_DEBIAN_LIBTINY-DEV_PACKAGE_NAME libtiny-dev)
 set(CPACK_DEBIAN_LIBTINY-DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_LIBTINY-DEV_PACKAGE_DEPENDS

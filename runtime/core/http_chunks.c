@@ -70,6 +70,7 @@ static tiny_chunks_step take_data(tiny_chunks *c, const char *in, size_t size, s
 tiny_chunks_step tiny_chunks_take(tiny_chunks *c, const char *in, size_t size, size_t *used,
                                   const char **data, size_t *data_size) {
   *used = 0;
+  if (c->state < 0) return TINY_CHUNKS_BAD;
   while (*used < size) {
     if (c->state == DATA) return take_data(c, in + *used, size - *used, used, data, data_size);
     int was = c->state;

@@ -17,7 +17,7 @@ typedef enum tiny_chunks_step {
   TINY_CHUNKS_MORE, /* all was taken in; more has to come */
   TINY_CHUNKS_DATA, /* a piece of the body: [*data, *data + *data_size) */
   TINY_CHUNKS_END,  /* the body is over */
-  TINY_CHUNKS_BAD
+  TINY_CHUNKS_BAD   /* and whatever follows is, too */
 } tiny_chunks_step;
 
 /* Take bytes in until there is something to tell; 'used' says how many. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * http_conn.c -- one HTTP connection from phase to phase. */
 #include "http_conn.h"
+#include "tls.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ void tiny_http_end(tiny_http_conn *c) {
   free_request(c);
   tiny_http_bytes_free(&c->out);
   if (c->file >= 0) close(c->file);
+  if (c->failed) c->stream.broken = c->failed; /* that is no proper end */
   tiny_stream_close(&c->stream);
   tiny_port_leave(c->port);
   atomic_fetch_sub_explicit(c->http->harbour->connections, 1, memory_order_relaxed);
@@ -263,8 +265,10 @@ static void next_request(tiny_http_conn *c) {
  * its end unless it was told that this is the last. */
 static bool hang_up(tiny_http_conn *c) {
   bool last = c->body_over && (c->http->stops || !c->request->head.keep_alive);
+  int rc = tiny_stream_finish(&c->stream);
+  if (rc == UV_EAGAIN) return await_flush(c);
   free_request(c);
-  if (last || tiny_stream_finish(&c->stream) != 0) {
+  if (last || rc != 0) {
     tiny_http_end(c);
     return false;
   }
@@ -350,7 +354,7 @@ void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const ti
     free(c);
     return;
   }
-  if (tiny_http_list(http, c) != 0) {
+  if (tiny_tls_wrap(acceptor->tls, &c->stream, NULL) != 0 || tiny_http_list(http, c) != 0) {
     tiny_stream_close(&c->stream);
     free(c);
     return;

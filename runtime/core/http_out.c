@@ -58,7 +58,7 @@ static void send_both(tiny_http_conn *c, size_t a_size, const char *b, size_t b_
   size_t fits = TINY_HTTP_SCRATCH - a_size < b_size ? TINY_HTTP_SCRATCH - a_size : b_size;
   if (fits > 0) memcpy(scratch + a_size, b, fits);
   send_out(c, scratch, a_size + fits);
-  send_out(c, b + fits, b_size - fits);
+  if (fits < b_size) send_out(c, b + fits, b_size - fits);
 }
 
 /* A file that is shorter than it was ends the connection: the client was promised more. */

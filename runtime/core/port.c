@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * port.c -- opening, handing over and closing listening sockets. */
 #include "port.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,7 +104,9 @@ static void forget(void *user) { tiny_acceptor_drop(user); }
 static const tiny_claim_kind kind = {flow, close_port, forget, false};
 
 void tiny_acceptor_drop(tiny_acceptor *acceptor) {
-  if (--acceptor->refs == 0) acceptor->free(acceptor);
+  if (--acceptor->refs > 0) return;
+  tiny_tls_drop(acceptor->tls);
+  acceptor->free(acceptor);
 }
 
 /* -- opening --------------------------------------------------------------- */

@@ -18,7 +18,8 @@ struct tiny_acceptor {
   /* A connection came: owns 'fd', which is non-blocking and closed on exec. */
   void (*accept)(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
   void (*free)(tiny_acceptor *acceptor);
-  void *context; /* accept's own */
+  void *context;        /* accept's own */
+  struct tiny_tls *tls; /* what its connections speak, one reference; NULL: plain */
 };
 
 void tiny_acceptor_drop(tiny_acceptor *acceptor);

@@ -45,10 +45,13 @@ static const tiny_channel plain = {plain_read, plain_write, plain_send_file, pla
 
 /* -- life ------------------------------------------------------------------ */
 
+static int send_kept(tiny_stream *s);
+
 static void on_poll(tiny_poll *poll, uint32_t events) {
   tiny_stream *s = (tiny_stream *)((char *)poll - offsetof(tiny_stream, poll));
   if (events & ~(uint32_t)EPOLLOUT) s->drained = false;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->hung_up = true;
+  if (s->kept) send_kept(s);
   s->on_event(s);
 }
 
@@ -70,11 +73,18 @@ static void free_buffer(tiny_stream *s) {
   s->begin = s->end = s->room = s->searched = 0;
 }
 
+static void free_kept(tiny_stream *s) {
+  free(s->kept);
+  s->kept = NULL;
+  s->kept_at = s->kept_size = 0;
+}
+
 void tiny_stream_close(tiny_stream *s) {
   if (s->poll.fd < 0) return;
   s->channel->free(s);
   close(tiny_poll_remove(s->poller, &s->poll));
   free_buffer(s);
+  free_kept(s);
 }
 
 bool tiny_stream_is_open(const tiny_stream *s) { return s->poll.fd >= 0; }
@@ -118,7 +128,7 @@ int tiny_stream_fill(tiny_stream *s) {
 }
 
 tiny_bytes tiny_stream_peek(const tiny_stream *s) {
-  return (tiny_bytes){s->data + s->begin, s->end - s->begin};
+  return (tiny_bytes){s->data ? s->data + s->begin : "", s->end - s->begin};
 }
 
 void tiny_stream_skip(tiny_stream *s, size_t size) {
@@ -186,24 +196,66 @@ ssize_t tiny_stream_push_file(tiny_stream *s, int file, off_t *at, size_t size) 
   return s->channel->send_file(s, file, at, size);
 }
 
+/* Not into the midst of another write. Returns 0 when all is out, UV_EAGAIN, or why not. */
+static int send_kept(tiny_stream *s) {
+  if (s->begun) return 0;
+  while (s->kept_at < s->kept_size) {
+    ssize_t n = tiny_stream_push(s, s->kept + s->kept_at, s->kept_size - s->kept_at);
+    if (n == UV_EAGAIN) return UV_EAGAIN;
+    if (n < 0) break;
+    s->kept_at += (size_t)n;
+  }
+  free_kept(s);
+  return s->broken;
+}
+
 int tiny_stream_write(tiny_stream *s, const char *data, size_t size) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
+  int rc = send_kept(s);
+  if (rc != 0) return rc;
   while (s->sent < size) {
     ssize_t n = tiny_stream_push(s, data + s->sent, size - s->sent);
+    s->begun = s->sent > 0 || n > 0 || s->held;
     if (n == UV_EAGAIN) return UV_EAGAIN;
     if (n < 0) break;
     s->sent += (size_t)n;
   }
   s->sent = 0;
+  s->begun = false;
+  send_kept(
+      s); /* which may have waited for this one; what does not go through now has an event to come */
   return s->broken;
 }
 
 void tiny_stream_cut(tiny_stream *s) {
-  if (s->sent > 0) s->broken = UV_EPIPE;
+  if (s->begun) s->broken = UV_EPIPE;
   s->sent = 0;
+  s->begun = false;
+}
+
+/* The rest of the write under way goes before what was kept behind it. */
+void tiny_stream_keep(tiny_stream *s, const char *data, size_t size, bool under_way) {
+  size_t sent = under_way ? s->sent : 0, left = size - sent, waiting = s->kept_size - s->kept_at;
+  if (left == 0) return;
+  char *kept = malloc(left + waiting);
+  if (!kept) {
+    s->broken = UV_ENOMEM;
+    return;
+  }
+  bool first = under_way && s->begun;
+  memcpy(kept + (first ? 0 : waiting), data + sent, left);
+  if (waiting > 0) memcpy(kept + (first ? left : 0), s->kept + s->kept_at, waiting);
+  free_kept(s);
+  s->kept = kept;
+  s->kept_size = left + waiting;
+  if (under_way) {
+    s->sent = 0;
+    s->begun = false;
+  }
 }
 
 int tiny_stream_finish(tiny_stream *s) {
   if (!tiny_stream_is_open(s)) return UV_ECANCELED;
-  return s->channel->finish(s);
+  int rc = send_kept(s);
+  return rc != 0 ? rc : s->channel->finish(s);
 }

@@ -36,6 +36,10 @@ struct tiny_stream {
   bool hung_up; /* the peer has closed its side, or all: what it sent before may still be there */
   int broken;   /* why writing cannot go on, a negative UV code; 0 */
   size_t sent;  /* of the write under way */
+  bool begun;   /* and nothing else may come between: some of it is out, or held */
+  bool held;    /* the channel has begun with bytes that it has not taken: they must come again */
+  char *kept;   /* writes that were left to us: they go out before others. NULL: nothing */
+  size_t kept_at, kept_size;
   void (*on_event)(tiny_stream *stream); /* try again. May close the stream and free it. */
 };
 
@@ -75,11 +79,15 @@ ssize_t tiny_stream_push(tiny_stream *stream, const char *data, size_t size);
 ssize_t tiny_stream_push_file(tiny_stream *stream, int file, off_t *at, size_t size);
 
 /* Write all of it: returns 0, or UV_EAGAIN when some is left: call again with the same bytes.
- * Whoever does not calls tiny_stream_cut(). */
+ * Whoever does not calls tiny_stream_cut() or tiny_stream_keep(). */
 int tiny_stream_write(tiny_stream *stream, const char *data, size_t size);
 
 /* The write under way is given up: the peer could not tell where its message ends. */
 void tiny_stream_cut(tiny_stream *stream);
+
+/* Leave a write of these bytes to the stream, which goes on by itself with a copy: the one under way, or one that
+ * waits behind it. What is written later comes after it. Out of memory the stream is broken. */
+void tiny_stream_keep(tiny_stream *stream, const char *data, size_t size, bool under_way);
 
 /* Half-close: the peer reads the end. Returns 0, UV_EAGAIN or why not. */
 int tiny_stream_finish(tiny_stream *stream);

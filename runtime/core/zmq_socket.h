@@ -22,7 +22,8 @@ typedef struct tiny_zmq_curve {
   const char *const *clients; /* NULL after the last; NULL: it is no server */
 } tiny_zmq_curve;
 
-/* Strings are only read by open(). Lists end with NULL. Numbers below 0 are ZeroMQ's defaults. */
+/* Strings are only read by open() and change(). Lists end with NULL. Numbers below 0 are ZeroMQ's
+ * defaults. */
 typedef struct tiny_zmq_order {
   const char *type; /* "PUSH" and so on */
   const char *const *binds, *const *connects;
@@ -40,18 +41,36 @@ typedef struct tiny_zmq_order {
 /* Results are 0 or an errno of ZeroMQ's. */
 typedef struct tiny_zmq_table {
   tiny_zmq *(*start)(uv_loop_t *loop); /* NULL when it could not be had */
-  void (*stop)(tiny_zmq *all);         /* no socket is open. Waits for what lingers. */
+
+  /* No socket is open any more. Waits for what lingers. */
+  void (*stop)(tiny_zmq *all);
+
+  /* NULL on failure: what it was about in 'why', and the errno in 'code'. */
   tiny_zmq_socket *(*open)(tiny_zmq *all, const tiny_zmq_order *order, char *why, size_t why_size,
                            int *code);
+
+  /* Take over what can be changed in an open one: linger, and a CURVE server's clients. */
+  int (*change)(tiny_zmq_socket *socket, const tiny_zmq_order *order);
+
   void (*close)(tiny_zmq_socket *socket);
-  void (*want)(tiny_zmq_socket *socket, bool in, bool out); /* what ready() is to tell of */
-  int (*send)(tiny_zmq_socket *socket, const tiny_zmq_part *parts,
-              int count); /* EAGAIN: nothing was sent */
-  /* A message: its parts live until the next call. */
+
+  /* What ready() is to tell of. */
+  void (*want)(tiny_zmq_socket *socket, bool in, bool out);
+
+  /* All parts or, with EAGAIN, none. */
+  int (*send)(tiny_zmq_socket *socket, const tiny_zmq_part *parts, int count);
+
+  /* A message: its parts live until the next call, or until the loop waits again. */
   int (*receive)(tiny_zmq_socket *socket, const tiny_zmq_part **parts, int *count);
+
   int (*subscribe)(tiny_zmq_socket *socket, const char *topic, size_t size, bool on);
-  const char *(*endpoint)(
-      tiny_zmq_socket *socket); /* that was bound last, with its port; "" for none */
+
+  /* That was bound last, with its port; "" for none. */
+  const char *(*endpoint)(tiny_zmq_socket *socket);
+
+  /* A new pair of CURVE keys in Z85: 40 characters and a NUL each. */
+  int (*keypair)(char *public_key, char *secret_key);
+
   const char *(*describe)(int code, const char **name);
 } tiny_zmq_table;
 

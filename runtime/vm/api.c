@@ -16,5 +16,5 @@ const luaL_Reg tiny_core_modules[] = {
     {"tiny.core.udp", luaopen_tiny_udp},           {"tiny.core.http", luaopen_tiny_http},
     {"tiny.core.fetch", luaopen_tiny_fetch},       {"tiny.core.zmq", luaopen_tiny_zmq},
     {"tiny.core.worker", luaopen_tiny_worker},     {"tiny.core.saver", luaopen_tiny_saver},
-    {NULL, NULL},
+    {"tiny.core.tls", luaopen_tiny_tls},           {NULL, NULL},
 };

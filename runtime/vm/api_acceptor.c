@@ -3,6 +3,7 @@
  * each connection to its ports. */
 #include "api_acceptor.h"
 #include "api_address.h"
+#include "api_tls.h"
 #include "conn.h"
 #include "runtime.h"
 
@@ -58,7 +59,9 @@ static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_e
   tiny_generation *g = call.acceptor->generation;
   call.conn = tiny_conn_new(g, fd, peer, port);
   if (!call.conn) return;
-  if (lua_cpcall(g->L, start_protected, &call) != 0) {
+  if (tiny_tls_wrap(base->tls, &call.conn->stream, NULL) != 0) {
+    tiny_err(g->runtime->log, "a connection was closed at once: not enough memory");
+  } else if (lua_cpcall(g->L, start_protected, &call) != 0) {
     tiny_err(g->runtime->log, "a connection was closed at once: %s", lua_tostring(g->L, -1));
     lua_pop(g->L, 1);
   }
@@ -72,17 +75,20 @@ unsigned tiny_acceptor_limit(lua_State *L, int index) {
   return limit >= 1 && limit < 1e9 ? (unsigned)limit : 1000000000;
 }
 
-/* new(handler, limit) -> acceptor */
+/* new(handler, limit, tls) -> acceptor */
 static int l_new(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "listening");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   unsigned limit = tiny_acceptor_limit(L, 2);
+  tiny_tls *tls = tiny_tls_check(L, 3);
   tiny_handle *handle = tiny_handle_new(L, &tiny_acceptor_kind);
   lua_pushvalue(L, 1);
   int handler = luaL_ref(L, LUA_REGISTRYINDEX);
   acceptor *a = calloc(1, sizeof *a);
   if (!a) return luaL_error(L, "not enough memory");
-  a->base = (tiny_acceptor){.refs = 1, .limit = limit, .accept = on_accept, .free = free_acceptor};
+  a->base = (tiny_acceptor){
+      .refs = 1, .limit = limit, .accept = on_accept, .free = free_acceptor, .tls = tls};
+  if (tls) tls->refs++;
   a->generation = g;
   a->handler = handler;
   tiny_handle_set(handle, a);

@@ -6,6 +6,7 @@
 #include "api_http.h"
 #include "api_acceptor.h"
 #include "api_address.h"
+#include "api_tls.h"
 #include "runtime.h"
 #include "wait.h"
 
@@ -114,12 +115,15 @@ static size_t check_size(lua_State *L, int index) {
   return size < 1e15 ? (size_t)size : SIZE_MAX / 2;
 }
 
-/* server(entry, limit, max_head, max_body, idle, head, body, write, watches) -> acceptor */
+/* server(entry, limit, max_head, max_body, idle, head, body, write, watches, tls) -> acceptor */
 static int l_server(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "tiny.http.serve");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   tiny_http_server settings = {
-      .acceptor = {.refs = 1, .limit = tiny_acceptor_limit(L, 2), .free = free_server},
+      .acceptor = {.refs = 1,
+                   .limit = tiny_acceptor_limit(L, 2),
+                   .free = free_server,
+                   .tls = tiny_tls_check(L, 10)},
       .max_head = check_size(L, 3),
       .max_body = check_size(L, 4),
       .idle_ms = check_ms(L, 5),
@@ -136,6 +140,7 @@ static int l_server(lua_State *L) {
   server *s = calloc(1, sizeof *s);
   if (!s) return luaL_error(L, "not enough memory");
   *s = (server){settings, g, entry};
+  if (settings.acceptor.tls) settings.acceptor.tls->refs++;
   tiny_handle_set(handle, s);
   return 1;
 }

@@ -135,21 +135,40 @@ static int l_read(lua_State *L) {
 
 /* -- writing --------------------------------------------------------------- */
 
-static void leave_writer(tiny_task *task) {
-  tiny_conn *c = task->source;
+static void end_writing(tiny_conn *c) {
   c->writer = NULL;
-  tiny_stream_cut(&c->stream);
   wake_writers(c);
 }
 
-static void leave_writers(tiny_task *task) {
-  tiny_task **at = &((tiny_conn *)task->source)->writers;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+/* Who is cancelled while it writes, by a reload above all, has written: the stream goes on with it. */
+static bool keeps(const tiny_task *task) {
+  return task->cancelled || task->generation->life == TINY_DEAD;
 }
 
-static int park_writer(tiny_conn *c, tiny_task *task, uint64_t deadline) {
-  if (!c->writer || c->writer == task) {
+static void leave_writer(tiny_task *task) {
+  tiny_conn *c = task->source;
+  if (keeps(task))
+    tiny_stream_keep(&c->stream, task->text, task->text_size, true);
+  else
+    tiny_stream_cut(&c->stream);
+  end_writing(c);
+}
+
+static void leave_writers(tiny_task *task) {
+  tiny_conn *c = task->source;
+  tiny_task **at = &c->writers;
+  while (*at != task) at = &(*at)->later;
+  *at = task->later;
+  if (keeps(task)) tiny_stream_keep(&c->stream, task->text, task->text_size, false);
+}
+
+/* One that was cancelled before and writes all the same is not kept, unless some of it is out. */
+static int park_writer(tiny_conn *c, tiny_task *task, tiny_bytes written, uint64_t deadline) {
+  bool first = !c->writer || c->writer == task;
+  bool begun = !task->cancelled || (first && c->stream.sent > 0);
+  task->text = written.data;
+  task->text_size = begun ? written.size : 0;
+  if (first) {
     c->writer = task;
     return tiny_task_park_until(task, leave_writer, c, deadline);
   }
@@ -172,10 +191,10 @@ static int l_write(lua_State *L) {
   if (c->writer != task && tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   bool late = tiny_wait_late(deadline);
   if (!late && (!c->writer || c->writer == task)) rc = tiny_stream_write(&c->stream, data, size);
-  if (!late && rc == UV_EAGAIN) return park_writer(c, task, deadline);
+  if (!late && rc == UV_EAGAIN) return park_writer(c, task, (tiny_bytes){data, size}, deadline);
   if (c->writer == task) {
-    task->source = c;
-    leave_writer(task);
+    tiny_stream_cut(&c->stream);
+    end_writing(c);
   }
   if (rc != 0) return tiny_wait_failed(L, late ? UV_ETIMEDOUT : rc);
   return tiny_wait_true(L);
@@ -189,7 +208,7 @@ static int l_finish(lua_State *L) {
   if (!c) return tiny_wait_failed(L, UV_ECANCELED);
   bool late = tiny_wait_late(deadline), mine = !c->writer || c->writer == task;
   int rc = mine ? tiny_stream_finish(&c->stream) : UV_EAGAIN;
-  if (rc == UV_EAGAIN && !late) return park_writer(c, task, deadline);
+  if (rc == UV_EAGAIN && !late) return park_writer(c, task, (tiny_bytes){0}, deadline);
   if (rc != 0) return tiny_wait_failed(L, late ? UV_ETIMEDOUT : rc);
   return tiny_wait_true(L);
 }

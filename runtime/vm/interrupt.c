@@ -9,12 +9,12 @@
 #include "apart.h"
 #include "backtrace.h"
 #include "guard.h"
+#include "question.h"
 #include "sigprof.h"
 #include "trace.h"
 
 #include <lauxlib.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,13 +28,9 @@
 enum {
   TEXT_SIZE = 8192,
   PATIENCE = 12, /* ticks without an answer from Lua: it must be in C */
-  LOOK_MS = 200, /* the longest wait for an answer */
   GUESS_MS = 500,
   HOOKS = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
 };
-
-/* A question travels NONE -> ASKED (asker) -> WRITING -> ANSWERED (loop thread) -> NONE (asker). */
-enum { NONE, ASKED, WRITING, ANSWERED };
 
 enum { SPARED = TINY_STOPS }; /* in the place of a stop: none counts any more */
 
@@ -56,12 +52,7 @@ struct tiny_interrupt {
 
   _Atomic int stop; /* tiny_stop, or SPARED */
 
-  pthread_mutex_t ask_lock; /* one asker at a time */
-  _Atomic int question;     /* NONE to ANSWERED */
-  _Atomic int ticks;        /* since it was asked */
-  sem_t answered;
-  tiny_doing doing; /* the answer and its text; the loop thread's while WRITING */
-  char answer[TEXT_SIZE];
+  tiny_question question; /* what runs? */
   tiny_apart *apart;
 
   _Atomic uint64_t sample_ns;
@@ -93,17 +84,6 @@ static bool is_stopping(const tiny_interrupt *in) {
 
 /* -- answering -- */
 
-static bool claim_question(tiny_interrupt *in) {
-  int asked = ASKED;
-  return atomic_compare_exchange_strong(&in->question, &asked, WRITING);
-}
-
-static void answer(tiny_interrupt *in, tiny_doing doing) {
-  in->doing = doing;
-  atomic_store(&in->question, ANSWERED);
-  sem_post(&in->answered);
-}
-
 static void put_what(tiny_report *report, tiny_interrupt *in, bool safe) {
   tiny_stretch *stretch = in->stretch;
   if (stretch && stretch->what) in->what(report, stretch->what, safe ? stretch->L : NULL);
@@ -120,10 +100,10 @@ static void put_stacks(tiny_report *report, tiny_interrupt *in, lua_State *L) {
 }
 
 static void answer_from_lua(tiny_interrupt *in, lua_State *L) {
-  tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
+  tiny_report report = tiny_question_report(&in->question);
   put_what(&report, in, true);
   put_stacks(&report, in, L);
-  answer(in, TINY_DOING_LUA);
+  tiny_question_answer(&in->question, TINY_DOING_LUA);
 }
 
 static void walk(tiny_report *report, const void *L) { tiny_trace_put(report, (lua_State *)L); }
@@ -135,17 +115,17 @@ static void put_guess(tiny_report *report, tiny_interrupt *in, lua_State *L) {
 }
 
 static void answer_from_c(tiny_interrupt *in, lua_State *L, const void *context) {
-  tiny_report report = tiny_report_begin(in->answer, TEXT_SIZE);
+  tiny_report report = tiny_question_report(&in->question);
   put_what(&report, in, false);
   tiny_report_put(&report, "C stack:\n");
   tiny_report_put(&report, tiny_apart_tell(in->apart, tiny_backtrace_put, context, GUESS_MS));
   put_guess(&report, in, L);
-  answer(in, TINY_DOING_C);
+  tiny_question_answer(&in->question, TINY_DOING_C);
 }
 
 static void answer_idle(tiny_interrupt *in) {
-  in->answer[0] = 0;
-  answer(in, TINY_DOING_NOTHING);
+  tiny_question_report(&in->question);
+  tiny_question_answer(&in->question, TINY_DOING_NOTHING);
 }
 
 /* -- in Lua's safe places -- */
@@ -171,7 +151,7 @@ static bool is_c_call(lua_State *L, lua_Debug *event) {
 
 static void on_hook(lua_State *L, lua_Debug *event) {
   tiny_interrupt *in = here;
-  if (claim_question(in)) answer_from_lua(in, L);
+  if (tiny_question_claim(&in->question)) answer_from_lua(in, L);
   if (!is_stopping(in)) {
     disarm(in);
   } else if (!is_c_call(L, event)) {
@@ -183,7 +163,7 @@ static void on_hook(lua_State *L, lua_Debug *event) {
 
 static void on_profile(void *data, lua_State *L, int samples, int state) {
   tiny_interrupt *in = data;
-  if (claim_question(in)) answer_from_lua(in, L);
+  if (tiny_question_claim(&in->question)) answer_from_lua(in, L);
   if (in->sample_ns && pthread_mutex_trylock(&in->sample_lock) == 0) {
     if (in->sample) in->sample(in->sample_data, L, samples, state);
     pthread_mutex_unlock(&in->sample_lock);
@@ -212,16 +192,16 @@ static void check_limits(tiny_interrupt *in, uint64_t now) {
 }
 
 static void attend_stretch(tiny_interrupt *in, tiny_stretch *stretch, const void *context) {
-  bool stop = is_stopping(in), asked = in->question == ASKED;
+  bool stop = is_stopping(in), asked = tiny_question_asked(&in->question);
   bool held = stretch->L == in->held;
   if (stop || (asked && !held)) arm(in, stretch->L);
   if (held && (stop || asked || in->sample_ns)) tiny_sigprof_trigger();
-  if (asked && in->ticks++ >= PATIENCE && claim_question(in))
+  if (asked && in->question.ticks++ >= PATIENCE && tiny_question_claim(&in->question))
     answer_from_c(in, stretch->running, context);
 }
 
 static uint64_t next_tick(tiny_interrupt *in, uint64_t now) {
-  if (in->stretch && (is_stopping(in) || in->question == ASKED)) return now + AGAIN_NS;
+  if (in->stretch && (is_stopping(in) || tiny_question_asked(&in->question))) return now + AGAIN_NS;
   uint64_t next = in->sample_ns ? now + in->sample_ns : 0;
   if (in->stop == SPARED) return next; /* limits have no effect */
   for (tiny_stretch *s = in->stretch; s; s = s->outer)
@@ -241,7 +221,7 @@ static void attend(void *data, const void *context) {
   tiny_stretch *stretch = in->stretch;
   uint64_t now = now_ns();
   if (!stretch) {
-    if (claim_question(in)) answer_idle(in);
+    if (tiny_question_claim(&in->question)) answer_idle(in);
   } else {
     check_limits(in, now);
     attend_stretch(in, stretch, context);
@@ -309,33 +289,8 @@ void tiny_interrupt_stop(tiny_interrupt *in, tiny_stop stop) {
   pthread_kill(in->thread, SIGPROF);
 }
 
-static bool wait_for_answer(tiny_interrupt *in) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += LOOK_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
-  int asked = ASKED;
-  if (sem_clockwait(&in->answered, CLOCK_MONOTONIC, &until) == 0) return true;
-  if (atomic_compare_exchange_strong(&in->question, &asked, NONE)) return false;
-  while (sem_wait(&in->answered) != 0) {} /* it is being written */
-  return true;
-}
-
 tiny_doing tiny_interrupt_look(tiny_interrupt *in, char *text, size_t size) {
-  tiny_doing doing = TINY_DOING_UNKNOWN;
-  tiny_report report = tiny_report_begin(text, size);
-  pthread_mutex_lock(&in->ask_lock);
-  in->ticks = 0;
-  in->question = ASKED;
-  pthread_kill(in->thread, SIGPROF);
-  if (wait_for_answer(in) && in->question == ANSWERED) {
-    doing = in->doing;
-    tiny_report_put(&report, in->answer);
-    in->question = NONE;
-  }
-  pthread_mutex_unlock(&in->ask_lock);
-  return doing;
+  return tiny_question_ask(&in->question, in->thread, text, size);
 }
 
 void tiny_interrupt_sample(tiny_interrupt *in, tiny_sample_fn fn, void *data, uint64_t span_ns) {
@@ -396,8 +351,7 @@ tiny_interrupt *tiny_interrupt_open(tiny_what_fn what) {
     free(in);
     return NULL;
   }
-  sem_init(&in->answered, 0, 0);
-  pthread_mutex_init(&in->ask_lock, NULL);
+  tiny_question_open(&in->question);
   pthread_mutex_init(&in->sample_lock, NULL);
   here = in;
   return in;
@@ -409,8 +363,7 @@ void tiny_interrupt_close(tiny_interrupt *in) {
   timer_delete(in->timer);
   tiny_sigprof_close();
   tiny_apart_close(in->apart);
-  sem_destroy(&in->answered);
-  pthread_mutex_destroy(&in->ask_lock);
+  tiny_question_close(&in->question);
   pthread_mutex_destroy(&in->sample_lock);
   free(in);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
 #include "runtime.h"
-#include "api_log.h"
 #include "build.h"
 #include "executor.h"
 #include "limit.h"
@@ -15,60 +14,6 @@
 #include <unistd.h>
 
 static const unsigned LOG_FLUSH_MS = 2000;
-
-/* -- asks ------------------------------------------------------------------ */
-
-static void on_eval_end(tiny_task *task) {
-  tiny_ask *ask = task->data;
-  if (!task->failed) {
-    tiny_ask_done(ask, true, lua_tostring(task->co, -1));
-    return;
-  }
-  tiny_failure failure = tiny_task_failure(task);
-  tiny_ask_done(ask, false, failure.trace ? failure.trace : "not enough memory");
-  tiny_failure_free(&failure);
-}
-
-static void eval(tiny *rt, tiny_ask *ask) {
-  tiny_task *task = NULL;
-  if (rt->current && rt->current->life == TINY_ENTERED)
-    task = tiny_generation_start(rt->current, TINY_TASK_GO, "eval", ask->text, on_eval_end);
-  if (task) {
-    task->limit_ns = (uint64_t)(ask->seconds * 1e9);
-    lua_pushnumber(task->co, ask->seconds); /* for its waits */
-    task->passes = 2;
-  }
-  if (task)
-    task->data = ask;
-  else
-    tiny_ask_done(ask, false, "no generation is in force");
-}
-
-/* Who waits for that is told when it has closed. */
-static void close_for(tiny *rt, tiny_ask *ask) {
-  if (!rt->finished) tiny_closing_ask(rt, "close", ask->seconds, ask->code);
-  ask->next = rt->host.closers;
-  if (ask->answer)
-    rt->host.closers = ask;
-  else
-    tiny_ask_done(ask, true, "closing");
-}
-
-static void take(void *data, tiny_ask *ask) {
-  tiny *rt = data;
-  switch (ask->kind) {
-  case TINY_ASK_RELOAD:
-    if (rt->finished)
-      tiny_ask_done(ask, false, "refused: the server has closed");
-    else
-      tiny_change_ask(rt, ask);
-    break;
-  case TINY_ASK_EVAL: eval(rt, ask); break;
-  case TINY_ASK_STACK: tiny_hung_parked(rt, ask); break;
-  case TINY_ASK_CALL: ask->call(ask); break;
-  case TINY_ASK_CLOSE: close_for(rt, ask); break;
-  }
-}
 
 /* -- making ---------------------------------------------------------------- */
 
@@ -98,34 +43,6 @@ static int copy_options(tiny *rt, const tiny_options *options, char *why, size_t
   return 0;
 }
 
-void tiny_counts_show(tiny *rt) {
-  tiny_generation *g = rt->current;
-  unsigned tasks = 0;
-  if (!g) return;
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) tasks += tiny_tasks_count(g, kind, true);
-  uint64_t heap =
-      ((uint64_t)lua_gc(g->L, LUA_GCCOUNT, 0) << 10) + (uint64_t)lua_gc(g->L, LUA_GCCOUNTB, 0);
-  atomic_store_explicit(&rt->state.tasks, tasks, memory_order_relaxed);
-  atomic_store_explicit(&rt->state.lua_heap, heap, memory_order_relaxed);
-}
-
-/* The end of a turn: how long the loop was kept from waiting for events, since it last came here.
- */
-static void on_prepare(uv_prepare_t *prepare) {
-  tiny *rt = prepare->data;
-  tiny_state *s = &rt->state;
-  tiny_counts_show(rt);
-  tiny_drain_show(rt);
-  uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
-  uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
-  rt->turn_at = now;
-  rt->idle_ns = idle;
-  if (lag > atomic_load_explicit(&s->lag_max_ns, memory_order_relaxed))
-    atomic_store(&s->lag_max_ns, lag);
-  atomic_fetch_add_explicit(&s->lag_sum_ns, lag, memory_order_relaxed);
-  atomic_fetch_add_explicit(&s->lag_count, 1, memory_order_relaxed);
-}
-
 static void open_handles(tiny *rt) {
   uv_loop_configure(&rt->loop, UV_METRICS_IDLE_TIME);
   uv_timer_init(&rt->loop, &rt->stage_timer);
@@ -134,7 +51,7 @@ static void open_handles(tiny *rt) {
   uv_prepare_init(&rt->loop, &rt->lag);
   rt->lag.data = rt;
   rt->turn_at = uv_hrtime();
-  uv_prepare_start(&rt->lag, on_prepare);
+  uv_prepare_start(&rt->lag, tiny_turn_show);
 }
 
 static void on_file_changed(void *data) {
@@ -143,30 +60,10 @@ static void on_file_changed(void *data) {
   tiny_reload(rt, NULL, NULL);
 }
 
-/* The log's levels have changed: tell the states that run. Their Lua asks nobody before
- * it makes a line. */
-static void refresh_levels(tiny_ask *ask) {
-  tiny *rt = ask->data;
-  tiny_generation *to = rt->change.to;
-  if (rt->current) tiny_log_refresh(rt->current->L);
-  if (to && to->life == TINY_ENTERED) tiny_log_refresh(to->L);
-  for (tiny_generation *g = rt->draining; g; g = g->next) tiny_log_refresh(g->L);
-  tiny_ask_done(ask, true, "");
-}
-
-static void on_threshold(void *data) {
-  tiny *rt = data;
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = refresh_levels;
-  ask->data = rt;
-  tiny_inbox_post(rt->inbox, ask);
-}
-
 static int open_parts(tiny *rt, const tiny_options *options, char *why, size_t why_size) {
   rt->log = tiny_log_open();
   tiny_state_init(&rt->state, rt->log);
-  rt->inbox = tiny_inbox_open(&rt->loop, take, rt);
+  rt->inbox = tiny_inbox_open(&rt->loop, tiny_asked, rt);
   rt->timers = tiny_timers_open(&rt->loop);
   rt->scheduler = tiny_scheduler_open(&rt->loop);
   rt->phases = json_object();
@@ -184,7 +81,7 @@ static int open_parts(tiny *rt, const tiny_options *options, char *why, size_t w
   tiny_timers_handle(rt->timers, TINY_DUE_WORKER, tiny_worker_on_due, NULL);
   tiny_log_attach(rt->log, options->log, options->data, options->log_level);
   if (!options->console) tiny_log_mute(rt->log);
-  tiny_log_on_threshold(rt->log, on_threshold, rt);
+  tiny_log_on_threshold(rt->log, tiny_asked_levels, rt);
   if (rt->crashes) tiny_crashed_open(rt);
   tiny_control_parts parts = {
       .state = &rt->state,

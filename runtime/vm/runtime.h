@@ -194,8 +194,16 @@ struct tiny_job {
 /* Returns 0, or -1 when no thread could be had (nothing is called then). */
 int tiny_job_start(tiny *runtime, tiny_job *job);
 
-/* Show in the state what the generation in force holds; each turn does it too (runtime.c). */
-void tiny_counts_show(tiny *runtime);
+/* -- what other threads ask (asked.c); 'runtime' is a tiny * */
+void tiny_asked(void *runtime, tiny_ask *ask);
+/* The log's levels have changed: running Lua, which looks at its own copy of them, is to know.
+ * Any thread. */
+void tiny_asked_levels(void *runtime);
+
+/* -- what the loop shows in the state (shown.c) */
+void tiny_counts_show(tiny *runtime); /* what the generation in force holds */
+/* The end of a turn: that, who drains, and how long the loop was kept from waiting for events. */
+void tiny_turn_show(uv_prepare_t *prepare);
 
 /* The module tiny.core.runtime. */
 int luaopen_tiny_runtime(lua_State *L);
@@ -209,5 +217,6 @@ int luaopen_tiny_udp(lua_State *L);
 int luaopen_tiny_http(lua_State *L);
 int luaopen_tiny_fetch(lua_State *L);
 int luaopen_tiny_zmq(lua_State *L);
+int luaopen_tiny_tls(lua_State *L);
 
 #endif

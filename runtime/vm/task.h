@@ -52,6 +52,8 @@ struct tiny_task {
   tiny_task *joiners;
   void (*leave)(tiny_task *task); /* take it off what it waits for; NULL: it does not wait */
   void *source;                   /* what it waits for, the binding's own */
+  const char *text; /* what it waits to have written, on its stack; the binding's too */
+  size_t text_size;
   tiny_due due;
   struct tiny_limit *limits; /* the innermost first (limit.h) */
   unsigned expired;          /* how many of them have passed: its waits raise */

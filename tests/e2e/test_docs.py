@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from certificates import certificate
 from tiny_build import BUILD, ROOT, TINY, Prefix, sanitize
 from tiny_server import WAIT, Project, ServerCase
 
@@ -125,7 +126,11 @@ end
 class Lua(ServerCase):
     def run_fragment(self, text):
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", text)
-        project = self.project(FRAGMENT.replace("TEXT", f"[==[{text}]==]"))
+        project = self.project()
+        if "cert.pem" in text:
+            certificate(project.dir)
+            text = re.sub(r'"[^"]*/(cert|key)\.pem"', lambda m: f'"{project.dir}/cert{"-key" * (m[1] == "key")}.pem"', text)
+        project.script(FRAGMENT.replace("TEXT", f"[==[{text}]==]"))
         project.write("jobs.lua", "return { vacuum = function() end }")
         server = self.launch(project)
         self.assertEqual(server.exit_code(), 42, server.output())

@@ -3,15 +3,16 @@
 import gzip
 import http.server
 import os
+import shutil
 import socket
 import ssl
-import subprocess
 import tempfile
 import threading
 import time
 import unittest
 from pathlib import Path
 
+from certificates import certificate
 from tiny_server import ServerCase, lua, wait_for
 
 
@@ -299,11 +300,8 @@ class Ways(FetchCase):
 
     def test_tls_is_verified_unless_told_otherwise(self):
         folder = Path(tempfile.mkdtemp(prefix="tiny-"))
-        self.addCleanup(lambda: [path.unlink() for path in folder.iterdir()] and folder.rmdir())
-        key, cert = folder / "key.pem", folder / "cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-                        "2", "-keyout", key, "-out", cert, "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
-                       check=True, capture_output=True)
+        self.addCleanup(shutil.rmtree, folder)
+        cert, key = certificate(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         self.web = self.peer(context)

@@ -553,6 +553,27 @@ class Context(TcpCase):
             self.assertEqual(peer.recv(99), b"")
             self.assert_reloaded(server.project)  # a closed one is carried as well
 
+    def test_what_was_read_and_what_is_unsent_go_over_with_it(self):
+        server, at = self.serve(KEEPER)
+        count, size = 400, 20000  # more than all buffers between hold
+        with connect(at) as peer:
+            peer.sendall(b"x\n")
+            self.assertEqual(peer.recv(99), b"1 x\n")
+            self.assert_reloaded(server.project)  # from here on a task of its own serves it
+            asked = b"".join(b"%d %s\n" % (i, b"x" * size) for i in range(count))
+            sender = threading.Thread(target=peer.sendall, args=[asked])
+            sender.start()
+            for _ in range(10):
+                time.sleep(0.05)
+                self.assert_reloaded(server.project)
+            lines = peer.makefile("rb")
+            answers = [lines.readline() for _ in range(count)]
+            sender.join()
+        words = [answer.split(b" ") for answer in answers]
+        self.assertEqual([int(number) for _, number, _ in words], list(range(count)))
+        self.assertEqual({len(text) for _, _, text in words}, {size + 1})
+        self.assertGreater(len({generation for generation, _, _ in words}), 2)
+
     def test_what_comes_during_the_pause_waits_for_the_new_generation(self):
         server, at = self.serve(KEEPER)
         server.project.script("function S:on_start() tiny.sleep(0.5) self:start() end" +

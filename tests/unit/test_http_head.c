@@ -342,6 +342,15 @@ START_TEST(endless_extensions_and_trailers_are_refused) {
 }
 END_TEST
 
+START_TEST(bad_chunks_stay_bad) {
+  tiny_chunks chunks = {0};
+  size_t used, size;
+  const char *data;
+  ck_assert_int_eq(tiny_chunks_take(&chunks, "x", 1, &used, &data, &size), TINY_CHUNKS_BAD);
+  ck_assert_int_eq(tiny_chunks_take(&chunks, "\n\n", 2, &used, &data, &size), TINY_CHUNKS_BAD);
+}
+END_TEST
+
 START_TEST(any_bytes_may_be_chunks) {
   static const char alphabet[] = "0123456789abcF\r\n\r\n\r\n;: \x01z";
   unsigned seed = 2;
@@ -377,6 +386,7 @@ int main(void) {
   tcase_add_loop_test(tcase, bad_chunks_are_refused, 0,
                       (int)(sizeof bad_chunks / sizeof *bad_chunks));
   tcase_add_test(tcase, endless_extensions_and_trailers_are_refused);
+  tcase_add_test(tcase, bad_chunks_stay_bad);
   tcase_add_test(tcase, any_bytes_may_be_chunks);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);

@@ -180,6 +180,73 @@ START_TEST(a_write_that_was_cut_ends_all_writing) {
 }
 END_TEST
 
+/* Read all that comes and return how much it was: so many times 'a', and then 'b'. */
+static size_t read_letters(size_t a) {
+  static char data[1 << 16], as[1 << 16];
+  size_t at = 0;
+  memset(as, 'a', sizeof as);
+  for (ssize_t n; (n = read(peer, data, sizeof data)) > 0; at += (size_t)n) {
+    size_t expected = at >= a ? 0 : a - at < (size_t)n ? a - at : (size_t)n;
+    ck_assert_mem_eq(data, as, expected);
+    for (size_t i = expected; i < (size_t)n; i++) ck_assert_int_eq(data[i], 'b');
+    uv_run(&loop, UV_RUN_NOWAIT);
+  }
+  return at;
+}
+
+START_TEST(a_write_that_was_kept_goes_on_before_all_others) {
+  static char data[1 << 20];
+  memset(data, 'a', sizeof data);
+  ck_assert_int_eq(tiny_stream_write(&stream, data, sizeof data), UV_EAGAIN);
+  tiny_stream_keep(&stream, data, sizeof data, true);
+  memset(data, 'x', sizeof data); /* it was copied */
+  ck_assert_int_eq(tiny_stream_write(&stream, "b", 1), UV_EAGAIN);
+  ck_assert_int_eq(tiny_stream_finish(&stream), UV_EAGAIN);
+  ck_assert_uint_eq(read_letters(sizeof data), sizeof data);
+  ck_assert_int_eq(tiny_stream_write(&stream, "b", 1), 0);
+  ck_assert_uint_eq(read_letters(0), 1);
+  ck_assert_int_eq(tiny_stream_finish(&stream), 0);
+}
+END_TEST
+
+START_TEST(what_is_kept_behind_a_write_does_not_go_into_its_midst) {
+  static char data[1 << 20];
+  memset(data, 'a', sizeof data);
+  ck_assert_int_eq(tiny_stream_write(&stream, data, sizeof data), UV_EAGAIN);
+  tiny_stream_keep(&stream, "bb", 2, false);
+  uv_run(&loop, UV_RUN_NOWAIT);
+  tiny_stream_keep(&stream, data, sizeof data, true);
+  tiny_stream_keep(&stream, "b", 1, false);
+  ck_assert_uint_eq(read_letters(sizeof data), sizeof data + 3);
+}
+END_TEST
+
+START_TEST(what_was_kept_behind_a_write_goes_out_when_that_is_done) {
+  static char data[1 << 20];
+  memset(data, 'a', sizeof data);
+  ck_assert_int_eq(tiny_stream_write(&stream, data, sizeof data), UV_EAGAIN);
+  tiny_stream_keep(&stream, "b", 1, false);
+  size_t got = 0, sent;
+  int rc;
+  do {
+    sent = stream.sent;
+    got += read_letters(sizeof data - got);
+    rc = tiny_stream_write(&stream, data, sizeof data);
+  } while (rc == UV_EAGAIN && stream.sent > sent);
+  ck_assert_int_eq(rc, 0);
+  ck_assert_uint_eq(got + read_letters(sizeof data - got), sizeof data + 1);
+}
+END_TEST
+
+START_TEST(what_was_kept_for_a_peer_that_is_gone_is_an_error) {
+  static char data[1 << 20];
+  ck_assert_int_eq(tiny_stream_write(&stream, data, sizeof data), UV_EAGAIN);
+  tiny_stream_keep(&stream, data, sizeof data, true);
+  hang_up();
+  ck_assert_int_eq(tiny_stream_write(&stream, "x", 1), UV_EPIPE);
+}
+END_TEST
+
 START_TEST(a_peer_that_is_gone_is_an_error_and_no_signal) {
   hang_up();
   ck_assert_int_eq(tiny_stream_write(&stream, "x", 1), UV_EPIPE);
@@ -254,6 +321,10 @@ int main(void) {
   tcase_add_test(tcase, a_megabyte_goes_through_in_pieces);
   tcase_add_test(tcase, a_million_bytes_are_read_at_one_go);
   tcase_add_test(tcase, a_write_that_was_cut_ends_all_writing);
+  tcase_add_test(tcase, a_write_that_was_kept_goes_on_before_all_others);
+  tcase_add_test(tcase, what_is_kept_behind_a_write_does_not_go_into_its_midst);
+  tcase_add_test(tcase, what_was_kept_behind_a_write_goes_out_when_that_is_done);
+  tcase_add_test(tcase, what_was_kept_for_a_peer_that_is_gone_is_an_error);
   tcase_add_test(tcase, a_peer_that_is_gone_is_an_error_and_no_signal);
   tcase_add_test(tcase, half_a_close_leaves_the_other_half);
   tcase_add_test(tcase, the_end_that_came_with_the_last_bytes_is_read);

@@ -5,6 +5,7 @@ local escape = require "tiny.http.escape"
 local listen = require "tiny.listen"
 local Request = require "tiny.http.request"
 local runtime = require "tiny.core.runtime"
+local tls = require "tiny.tls"
 
 require "tiny.core.acceptor"
 
@@ -50,14 +51,20 @@ end
 -- -- serving -----------------------------------------------------------------
 
 ---@class tiny.Serve
+---@field limit? integer         connections at a time, others wait in the kernel: 10000
+---@field max_head? integer      bytes of a request's line and headers: 16384
+---@field max_body? integer      bytes of a body that is read before the handler is called: 1 MB
+---@field idle_timeout? number   seconds between requests: 75
+---@field head_timeout? number   for a request's head, from its first byte: 10
+---@field body_timeout? number   for each 64 KB of its body: 30
+---@field write_timeout? number  for each 64 KB of the answer: 30
+---@field on_disconnect? "finish"|"cancel"  what happens to a handler that waits when its client goes away
+---@field backlog? integer       connections that may wait in the kernel: 4096
+---@field tls? tiny.Tls          serve HTTPS
+
 local defaults = {
-  limit = 10000,        -- connections at a time; others wait in the kernel
-  max_head = 16384,     -- bytes of a request's line and headers
-  max_body = 2 ^ 20,    -- bytes of a body that is read before the handler is called
-  idle_timeout = 75,    -- seconds between requests
-  head_timeout = 10,    -- for a request's head, from its first byte
-  body_timeout = 30,    -- for each 64 KB of its body
-  write_timeout = 30,   -- for each 64 KB of the answer
+  limit = 10000, max_head = 16384, max_body = 2 ^ 20,
+  idle_timeout = 75, head_timeout = 10, body_timeout = 30, write_timeout = 30,
 }
 
 local function check_number(name, value)
@@ -101,11 +108,12 @@ function server.serve(text, handler, opts)
   address.check(text, "tiny.http.serve")
   if not is_callable(handler) then error("tiny.http.serve: a function is expected for requests", 2) end
   opts = complete(opts)
-  local function make()
+  tls.check("tiny.http.serve", opts.tls, true)
+  local function make(settings)
     return core.server(entry(handler, opts), opts.limit, opts.max_head, opts.max_body, opts.idle_timeout,
-      opts.head_timeout, opts.body_timeout, opts.write_timeout, opts.on_disconnect == "cancel")
+      opts.head_timeout, opts.body_timeout, opts.write_timeout, opts.on_disconnect == "cancel", settings)
   end
-  return listen("tiny.http.serve", text, make, opts.backlog)
+  return listen("tiny.http.serve", text, make, opts)
 end
 
 return server

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* libzmq has it since 4.3.0, and declares it among its drafts. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
+
 enum { KEY = 32, Z85 = 40 };
 
 /* The parts of a request, in their order. */
@@ -16,7 +21,7 @@ typedef struct zmq_guard {
   struct zmq_guard *next;
   char domain[24];
   size_t count;
-  unsigned char keys[][KEY];
+  unsigned char (*keys)[KEY];
 } zmq_guard;
 
 static bool is(const tiny_zmq_part *part, const char *text) {
@@ -39,12 +44,12 @@ static void on_request(void *owner, bool in, bool out) {
   const tiny_zmq_part *request;
   int count;
   (void)in, (void)out;
-  if (zmq_sockets_receive(all->zap, &request, &count) != 0) return;
+  if (zmq_message_receive(all->zap, &request, &count) != 0) return;
   bool allowed = count == PARTS && is_allowed(all, request);
   tiny_zmq_part id = count > REQUEST ? request[REQUEST] : (tiny_zmq_part){"", 0};
   tiny_zmq_part reply[] = {
       {"1.0", 3}, id, {allowed ? "200" : "400", 3}, {allowed ? "OK" : "No", 2}, {"", 0}, {"", 0}};
-  zmq_sockets_send(all->zap, reply, sizeof reply / sizeof *reply);
+  zmq_message_send(all->zap, reply, sizeof reply / sizeof *reply);
 }
 
 static int open_handler(tiny_zmq *all) {
@@ -59,37 +64,49 @@ static int open_handler(tiny_zmq *all) {
                           .ready = on_request,
                           .owner = all};
   char why[64];
-  int code;
+  int code = 0;
   if (all->zap) return 0;
   all->zap = zmq_sockets_open(all, &order, why, sizeof why, &code);
-  if (all->zap) zmq_sockets_want(all->zap, true, false);
-  errno = all->zap ? 0 : code;
+  if (all->zap) zmq_ready_want(all->zap, true, false);
+  errno = code;
   return all->zap ? 0 : -1;
 }
 
-static zmq_guard *guard_of(const char *const *clients) {
+/* Returns -1 with errno when one of them is no key. */
+static int set_keys(zmq_guard *guard, const char *const *clients) {
   size_t count = 0;
   while (clients[count]) count++;
-  zmq_guard *guard = calloc(1, sizeof *guard + count * KEY);
-  for (; guard && guard->count < count; guard->count++) {
-    const char *text = clients[guard->count];
-    if (strlen(text) == Z85 && zmq_z85_decode(guard->keys[guard->count], text)) continue;
-    free(guard);
+  unsigned char(*keys)[KEY] = calloc(count + 1, sizeof *keys);
+  if (!keys) return -1;
+  for (size_t i = 0; i < count; i++) {
+    if (strlen(clients[i]) == Z85 && zmq_z85_decode(keys[i], clients[i])) continue;
+    free(keys);
     errno = EINVAL;
-    return NULL;
+    return -1;
   }
-  return guard;
+  free(guard->keys);
+  guard->keys = keys;
+  guard->count = count;
+  return 0;
 }
 
-int zmq_zap_guard(tiny_zmq_socket *s, const char *const *clients) {
+/* Nobody is in that domain unless the handler says so. */
+static int open_guard(tiny_zmq_socket *s) {
   tiny_zmq *all = s->all;
-  if (open_handler(all) != 0) return -1;
-  s->guard = guard_of(clients);
+  int one = 1;
+  s->guard = calloc(1, sizeof *s->guard);
   if (!s->guard) return -1;
   snprintf(s->guard->domain, sizeof s->guard->domain, "tiny-%u", ++all->last_guard);
   s->guard->next = all->guards;
   all->guards = s->guard;
+  if (zmq_setsockopt(s->zmq, ZMQ_ZAP_ENFORCE_DOMAIN, &one, sizeof one) != 0) return -1;
   return zmq_setsockopt(s->zmq, ZMQ_ZAP_DOMAIN, s->guard->domain, strlen(s->guard->domain));
+}
+
+int zmq_zap_guard(tiny_zmq_socket *s, const char *const *clients) {
+  if (open_handler(s->all) != 0) return -1;
+  if (!s->guard && open_guard(s) != 0) return -1;
+  return set_keys(s->guard, clients);
 }
 
 void zmq_zap_unguard(tiny_zmq_socket *s) {
@@ -97,6 +114,7 @@ void zmq_zap_unguard(tiny_zmq_socket *s) {
   zmq_guard **at = &s->all->guards;
   while (*at != s->guard) at = &(*at)->next;
   *at = s->guard->next;
+  free(s->guard->keys);
   free(s->guard);
   s->guard = NULL;
 }
