@@ -88,6 +88,7 @@ tiny_generation *tiny_generation_open(tiny *runtime, uint64_t number) {
   g->runtime = runtime;
   g->scheduler = runtime->scheduler;
   g->number = number;
+  g->due_slots = LUA_NOREF;
   g->L = luaL_newstate();
   if (g->L && lua_cpcall(g->L, setup, g) == 0) return g;
   tiny_generation_close(g);

@@ -38,6 +38,7 @@ struct tiny_generation {
   int server;                     /* registry reference: nil until it is made */
   int run_call, add_trace;        /* registry references: what tiny_call() needs */
   int context;                    /* registry reference: what enter hands to the server */
+  int due_slots;                  /* registry reference: what its timers call */
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */
   tiny_scheduler *scheduler;
