@@ -61,6 +61,9 @@ const tiny_http_server *
 tiny_http_server_of(const tiny_http_conn *conn); /* NULL when its port is closed */
 void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
 
+/* -- http_events.c */
+void tiny_http_events_free(tiny_http_conn *conn);
+
 /* -- http_out.c: what is sent */
 int tiny_http_bytes_add(tiny_http_bytes *bytes, const char *data,
                         size_t size); /* 0, or UV_ENOMEM */

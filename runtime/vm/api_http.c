@@ -25,15 +25,12 @@ enum { SLOTS = 1 << 20, FIELDS = 16 * 1024 }; /* connections; bytes of an answer
 
 /* -- servers --------------------------------------------------------------- */
 
-typedef struct server {
-  tiny_http_server base;
-  tiny_generation *generation;
-  int entry; /* registry reference: called with each request */
-} server;
+typedef tiny_request_server server;
 
 static void free_server(tiny_acceptor *acceptor) {
   server *s = (server *)acceptor;
   luaL_unref(s->generation->L, LUA_REGISTRYINDEX, s->entry);
+  luaL_unref(s->generation->L, LUA_REGISTRYINDEX, s->carrier);
   free(s);
 }
 
@@ -50,7 +47,14 @@ static void on_end(tiny_task *task) {
   fail(&c->reader);
   fail(&c->writer);
   tiny_task_report(task);
+  if (dead && c->streams && c->events) tiny_http_events_end(c);
   tiny_http_over(c, dead ? 503 : 500, !dead);
+}
+
+void tiny_request_own(tiny_http_conn *c, tiny_task *task) {
+  c->owner = task;
+  task->on_end = on_end;
+  task->data = c;
 }
 
 typedef struct begin_call {
@@ -63,19 +67,23 @@ static void push_span(lua_State *L, const char *text, tiny_span span) {
   lua_pushlstring(L, text + span.at, span.size);
 }
 
-/* entry(id, method, path, query). The task comes last: nothing raises after it. */
-static int begin_protected(lua_State *L) {
-  begin_call *call = lua_touserdata(L, 1);
-  const tiny_http_head *head = tiny_http_request_head(call->conn);
-  const char *text = tiny_http_request_text(call->conn);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->entry);
-  lua_pushnumber(L, (lua_Number)call->conn->serial * SLOTS + call->conn->slot);
+void tiny_request_push(lua_State *L, const tiny_http_conn *conn) {
+  const tiny_http_head *head = tiny_http_request_head(conn);
+  const char *text = tiny_http_request_text(conn);
+  lua_pushnumber(L, (lua_Number)conn->serial * SLOTS + conn->slot);
   push_span(L, text, head->method);
   push_span(L, text, head->path);
   if (head->query.at)
     push_span(L, text, head->query);
   else
     lua_pushnil(L);
+}
+
+/* entry(id, method, path, query). The task comes last: nothing raises after it. */
+static int begin_protected(lua_State *L) {
+  begin_call *call = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->entry);
+  tiny_request_push(L, call->conn);
   call->task = tiny_task_new(L, call->server->generation, TINY_TASK_REQUEST);
   lua_xmove(L, call->task->co, 5);
   return 0;
@@ -89,9 +97,7 @@ static int begin(tiny_http_server *base, tiny_http_conn *conn) {
     lua_pop(g->L, 1);
     return -1;
   }
-  conn->owner = call.task;
-  call.task->on_end = on_end;
-  call.task->data = conn;
+  tiny_request_own(conn, call.task);
   tiny_task_run(call.task, 4);
   return 0;
 }
@@ -115,10 +121,11 @@ static size_t check_size(lua_State *L, int index) {
   return size < 1e15 ? (size_t)size : SIZE_MAX / 2;
 }
 
-/* server(entry, limit, max_head, max_body, idle, head, body, write, watches, tls) -> acceptor */
+/* server(entry, limit, max_head, max_body, idle, head, body, write, watches, tls, carrier) -> acceptor */
 static int l_server(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "tiny.http.serve");
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 11, LUA_TFUNCTION);
   tiny_http_server settings = {
       .acceptor = {.refs = 1,
                    .limit = tiny_acceptor_limit(L, 2),
@@ -132,14 +139,17 @@ static int l_server(lua_State *L) {
       .write_ms = check_ms(L, 8),
       .watches = lua_toboolean(L, 9),
       .begin = begin,
+      .carry = tiny_request_carry,
   };
   tiny_http_server_init(&settings, http_of(L));
   tiny_handle *handle = tiny_handle_new(L, &tiny_acceptor_kind);
   lua_pushvalue(L, 1);
   int entry = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushvalue(L, 11);
+  int carrier = luaL_ref(L, LUA_REGISTRYINDEX);
   server *s = calloc(1, sizeof *s);
   if (!s) return luaL_error(L, "not enough memory");
-  *s = (server){settings, g, entry};
+  *s = (server){settings, g, entry, carrier};
   if (settings.acceptor.tls) settings.acceptor.tls->refs++;
   tiny_handle_set(handle, s);
   return 1;
@@ -147,15 +157,14 @@ static int l_server(lua_State *L) {
 
 /* -- asking ---------------------------------------------------------------- */
 
-/* The request whose number is the first argument; NULL when it is over. */
-static tiny_http_conn *find(lua_State *L) {
+tiny_http_conn *tiny_request_find(lua_State *L) {
   uint64_t id = (uint64_t)luaL_checknumber(L, 1);
   tiny_http *http = tiny_generation_of(L)->runtime->sockets->http;
   return http ? tiny_http_busy(http, (uint32_t)(id % SLOTS), id / SLOTS) : NULL;
 }
 
 static tiny_http_conn *check(lua_State *L) {
-  tiny_http_conn *c = find(L);
+  tiny_http_conn *c = tiny_request_find(L);
   if (!c) luaL_error(L, "the request is over");
   return c;
 }
@@ -231,7 +240,7 @@ static int push_piece(lua_State *L, tiny_http_conn *c, size_t most) {
 
 /* read(id, most, deadline) -> the next piece of the body */
 static int l_read(lua_State *L) {
-  tiny_http_conn *c = find(L);
+  tiny_http_conn *c = tiny_request_find(L);
   size_t most = check_size(L, 2);
   uint64_t deadline = tiny_wait_deadline(L, 3);
   tiny_task *task = tiny_task_here(L, "req:read");
@@ -430,7 +439,7 @@ static void leave_writer(tiny_task *task) { ((tiny_http_conn *)task->source)->wr
 
 /* write(id, data, deadline) -> true */
 static int l_write(lua_State *L) {
-  tiny_http_conn *c = find(L);
+  tiny_http_conn *c = tiny_request_find(L);
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
   uint64_t deadline = tiny_wait_deadline(L, 3);
@@ -448,7 +457,7 @@ static int l_write(lua_State *L) {
 
 /* finish(id): no more pieces */
 static int l_finish(lua_State *L) {
-  tiny_http_conn *c = find(L);
+  tiny_http_conn *c = tiny_request_find(L);
   if (c && c->streams) tiny_http_stream_end(c);
   return 0;
 }
@@ -472,10 +481,20 @@ static void on_gone(tiny_http_conn *c) {
 const tiny_http_hooks tiny_request_hooks = {on_readable, on_writable, on_gone};
 
 static const luaL_Reg functions[] = {
-    {"server", l_server},   {"headers", l_headers}, {"target", l_target},
-    {"version", l_version}, {"remote", l_remote},   {"body", l_body},
-    {"read", l_read},       {"answer", l_answer},   {"answer_file", l_answer_file},
-    {"begin", l_begin},     {"write", l_write},     {"finish", l_finish},
+    {"server", l_server},
+    {"headers", l_headers},
+    {"target", l_target},
+    {"version", l_version},
+    {"remote", l_remote},
+    {"body", l_body},
+    {"read", l_read},
+    {"answer", l_answer},
+    {"answer_file", l_answer_file},
+    {"begin", l_begin},
+    {"write", l_write},
+    {"finish", l_finish},
+    {"events", tiny_l_events_begin},
+    {"sent", tiny_l_events_sent},
     {NULL, NULL},
 };
 
