@@ -49,7 +49,7 @@ class OldGenerations(ServerCase):
             server.wait_line("generation 1 is ended with 1 tasks (1 of requests)")
         output = wait_for(lambda: "open: " in server.output() and server.output(), "the list of handles")
         self.assertIn("generation 1, a request\n", output)
-        self.assertRegex(output, r"main.lua:6: in function 'wait_for_more'\n")
+        self.assertRegex(output, r"main.lua:7: in function 'wait_for_more'\n")
         self.assertRegex(output, r"open:.* 1 tiny.stream")
 
     def test_one_that_holds_nothing_is_gone_at_once(self):
