@@ -4,8 +4,6 @@ import json
 import shutil
 import urllib.request
 
-import zmq
-
 from subscriber import FeedCase, free_endpoint
 from tiny_server import ROOT, WAIT, lua, wait_for
 
@@ -13,37 +11,11 @@ BODY = """
 function S:on_start() self:gauge("depth", 3) self:count("jobs", 2) end
 function S:get_summary() return "all is <b>well</b>" end
 """
-INFO = {"name": "fake", "host": "elsewhere", "pid": 1, "state": "running", "generation": 1, "uptime": 10,
-        "start_time": "2026/01/01 00:00:00", "cpu_seconds": 1, "errors": 0, "loop_lag_ms": 0.5, "lua_heap_bytes": 1e6,
-        "rss_bytes": 1e7, "timers": 1, "tasks": 1, "connections": 0, "hung_for": 0, "app": {}}
-
-
-class Publisher:
-    """A feed that says what a test wants it to say."""
-
-    def __init__(self):
-        self.socket = zmq.Context.instance().socket(zmq.XPUB)
-        self.socket.linger = 0
-        self.endpoint = f"tcp://127.0.0.1:{self.socket.bind_to_random_port('tcp://127.0.0.1')}"
-        self.is_heard = False
-
-    def send(self, info=None, conf=None, raw=None):
-        """One message, as soon as somebody listens."""
-        if not self.is_heard:
-            self.is_heard = bool(self.socket.poll(WAIT * 1000))
-            self.socket.recv()
-        message = {"version": 1, "seq": 1, "info": {**INFO, **(info or {})}, "conf": conf or {}}
-        self.socket.send_multipart([b"tiny.fake", raw or json.dumps(message).encode()])
 
 
 class DashboardCase(FeedCase):
     def watched(self, name, body=BODY, conf=None):
         return self.feed(body, {"svr.name": name, "svr.monitor.timer": 0.3, **(conf or {})})
-
-    def publisher(self):
-        publisher = Publisher()
-        self.addCleanup(publisher.socket.close)
-        return publisher
 
     def dashboard(self, *feeds, curve=None, **alert):
         """A running copy of the example that watches these feeds; `url` is where its page is."""
