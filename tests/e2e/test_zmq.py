@@ -590,9 +590,10 @@ class Wrong(ZmqCase):
         self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 6)
 
     def test_nothing_starts_while_the_script_is_loaded(self):
-        code, text = self.project('tiny.zmq.socket("PULL", { bind = "inproc://a" })').said("check")
-        self.assertEqual(code, 1)
-        self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
+        for call in ('socket("PULL", { bind = "inproc://a" })', "keypair()"):
+            code, text = self.project(f"tiny.zmq.{call}").said("check")
+            self.assertEqual(code, 1)
+            self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
 
 
 class Peers(ZmqCase):
