@@ -113,6 +113,7 @@ void tiny_generation_close(tiny_generation *g) {
     lua_close(g->L);
   }
   tiny_conf_drop(g->conf);
+  json_decref(g->shared);
   free(g);
 }
 

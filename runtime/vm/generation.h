@@ -27,6 +27,7 @@ struct tiny_generation {
   tiny_allocator allocator; /* of svr.lua.memory_limit; all 0 without one */
   tiny_life life;
   tiny_conf *conf;                /* NULL until loaded */
+  json_t *shared;                 /* what of etcd goes over its conf.lua (shared_conf.h), or NULL */
   struct tiny_handle *handle;     /* all open ones */
   unsigned handles;               /* how many these are: sockets and processes */
   _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */
