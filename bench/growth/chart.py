@@ -34,21 +34,21 @@ class Chart:
     def __init__(self, title, x_title, curves):
         self.title, self.x_title, self.curves = title, x_title, curves
         points = [point for curve in curves.values() for point in curve]
-        self.x_range, self.y_range = decades([x for x, _ in points]), decades([y for _, y in points])
+        self.xs, self.y_range = sorted({x for x, _ in points}), decades([y for _, y in points])
 
     def x(self, value):
-        first, last = self.x_range
-        return LEFT + (math.log10(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+        first, last = math.log(self.xs[0]), math.log(self.xs[-1])
+        return LEFT + (math.log(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value):
         first, last = self.y_range
         return HEIGHT - BOTTOM - (math.log10(value) - first) / (last - first) * (HEIGHT - TOP - BOTTOM)
 
     def grid(self):
-        for power in range(self.x_range[0], self.x_range[1] + 1):
-            x = self.x(10 ** power)
+        for value in self.xs:
+            x = self.x(value)
             yield f'<path class="grid" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
-            yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{shown(10 ** power)}</text>'
+            yield f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{shown(value)}</text>'
         for power in range(self.y_range[0], self.y_range[1] + 1):
             y = self.y(10 ** power)
             yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
