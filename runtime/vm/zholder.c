@@ -39,18 +39,11 @@ bool tiny_zholder_delivers(const tiny_zholder *h) {
   return h->handler != LUA_NOREF && h->pumps < h->limit;
 }
 
-/* A REP takes no further request before it has answered, so one whose handler failed to do that
- * answers for it: nothing. */
-static void answer_for(tiny_zholder *h) {
-  tiny_zsocket *z = h->socket;
-  if (z->asked == h && z->zmq) tiny_zsocket_send(z, &(tiny_zmq_part){"", 0}, 1);
-}
-
 /* Another pump may begin; the socket may be another's by now. */
 static void on_end(tiny_task *task) {
   tiny_zholder *h = task->data;
   tiny_zsocket *z = h->socket;
-  if (task->failed) answer_for(h);
+  if (task->failed && z->asked == h) tiny_zsocket_answer_nothing(z);
   tiny_task_report(task);
   h->pumps--;
   tiny_zholder_drop(h);

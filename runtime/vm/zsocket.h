@@ -61,6 +61,9 @@ int tiny_zsocket_receive(tiny_zsocket *z, const tiny_zmq_part **parts, int *coun
 /* All parts or, with EAGAIN, none. */
 int tiny_zsocket_send(tiny_zsocket *z, const tiny_zmq_part *parts, int count);
 
+/* A REP takes no further request before it has answered: give an empty answer for who failed to. */
+void tiny_zsocket_answer_nothing(tiny_zsocket *z);
+
 /* Let the task wait for a message; for a chance to send. */
 int tiny_zsocket_park_reader(tiny_zsocket *z, tiny_task *task, uint64_t deadline_ns);
 int tiny_zsocket_park_writer(tiny_zsocket *z, tiny_task *task, uint64_t deadline_ns);

@@ -290,6 +290,18 @@ class Handlers(ZmqCase):
             peer.send(text)
             self.assertEqual(peer.recv(), answer)
 
+    def test_a_message_of_too_many_parts_is_dropped_and_told(self):
+        for kind, peer_kind in (("REP", zmq.REQ), ("ROUTER", zmq.DEALER)):
+            server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("{kind}", {{ bind = at }}))
+              self.socket:on(function(...) self.socket:send(...) end)""")
+            peer = self.peer(peer_kind, at)
+            peer.send_multipart([b"x"] * 4001)
+            if kind == "REP":
+                self.assertEqual(peer.recv(), b"")
+            peer.send_multipart([b"x"] * 3000)
+            self.assertEqual(len(peer.recv_multipart()), 3000)
+            server.wait_line("ERROR a ZeroMQ message of 400")
+
     def test_so_many_messages_are_in_hand_at_once(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
           local now = 0
