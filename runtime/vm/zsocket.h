@@ -18,6 +18,7 @@ typedef struct tiny_zholder {
   int handler; /* registry reference: called with each message; LUA_NOREF: tasks ask for them */
   int pump;    /* registry reference: calls it, in a task */
   unsigned pumps, limit; /* how many there are, and at most may be */
+  unsigned batch;        /* messages since the loop turned */
   unsigned refs;         /* the claim's and those of the pumps */
 } tiny_zholder;
 
