@@ -1,0 +1,134 @@
+-- SPDX-License-Identifier: MIT
+-- The server that chaos is thrown at. Each client counts: it asks for number 1, 2, 3 … and gets 200 when all up
+-- to there are in the context. Whatever is wrong inside is noted there too, and told by /books.
+local cjson = require "cjson"
+local ffi = require "ffi"
+local tiny = require "tiny"
+local trouble = require "trouble"
+
+ffi.cdef "int getpid(void);"
+local pid = ffi.C.getpid()
+local S = tiny.Server:extend()
+
+function S:wrong(what, ...)
+  local wrong = self.context.wrong
+  wrong[#wrong + 1] = what:format(...)
+end
+
+-- -- counting ----------------------------------------------------------------
+
+function S:answer(status, client)
+  return status, cjson.encode {last = self.context.last[client] or 0, pid = pid, generation = self.generation}
+end
+
+-- Before the first wait: what a handler writes later may be written to a context that has moved on.
+function S:take(client, number)
+  local last = self.context.last
+  if number == (last[client] or 0) + 1 then last[client] = number end
+  return number <= (last[client] or 0)
+end
+
+-- Taken: lives on through reloads and an orderly close.
+function S:count(req)
+  local client, number, body = req.params.client, tonumber(req.params.number), req.body
+  local taken = self:take(client, number)
+  if req.query.wait then tiny.sleep(tonumber(req.query.wait)) end
+  if not taken then return self:answer(409, client) end
+  local status, text = self:answer(200, client)
+  return status, text .. "\n" .. body
+end
+
+-- Taken: lives on through anything.
+function S:keep(req)
+  local client = req.params.client
+  if not self:take(client, tonumber(req.params.number)) then return self:answer(409, client) end
+  local status, text = self:answer(200, client)
+  local saved, why = self:checkpoint()
+  if not saved then return 503, why end
+  return status, text
+end
+
+local function stream(req)
+  local size, out = tonumber(req.params.size), req:stream(200)
+  for at = 1, size, 1000 do
+    assert(out:write(("%06d"):format(at):rep(1000):sub(1, math.min(1000, size - at + 1))))
+    if at % 20 == 1 then tiny.sleep(0.01) end
+  end
+end
+
+-- -- timers ------------------------------------------------------------------
+
+-- Within one process no minute comes twice, and none before another.
+function S:on_minute(due)
+  local cron = self.context.cron
+  if cron.pid == pid and due <= cron.due then self:wrong("the minute %d came after %d", due, cron.due) end
+  self.context.cron = {pid = pid, due = due}
+  self.context.minutes = self.context.minutes + 1
+end
+
+-- The same line to all sinks.
+function S:on_line()
+  self.lines = (self.lines or 0) + 1
+  self:warn("line %d of %d/%d", self.lines, pid, self.generation)
+end
+
+function S:on_done(key, result)
+  if key ~= "ticks" or type(result) ~= "table" or result.square ~= result.n ^ 2 then
+    self:wrong("a thread timer brought %s", result)
+  end
+  self.context.ticks = self.context.ticks + 1
+end
+
+function S:add_timers()
+  local function every(key, fn, seconds) assert(self:add_timer(key, tiny.PeriodTimer(fn, seconds))) end
+  every("beats", function() self.context.beats = self.context.beats + 1 end, 0.01)
+  every("lines", function() self:on_line() end, 0.02)
+  every("alarm", function() self:err("alarm %d", pid) end, 1)
+  every("garbage", function() self.ballast = ("x"):rep(1e5) end, 0.05)
+  assert(self:add_timer("minutes", tiny.CronTimer(function(_, due) self:on_minute(due) end, "* * * * *")))
+  assert(self:add_timer("ticks", tiny.PeriodTimer("jobs.tick", 0.2), {thread = true}))
+end
+
+-- -- life --------------------------------------------------------------------
+
+function S:fill_context()
+  local fresh = {beats = 0, ticks = 0, minutes = 0, last = {}, wrong = {}, cron = {}}
+  for key, value in pairs(fresh) do
+    if self.context[key] == nil then self.context[key] = value end
+  end
+end
+
+function S:serve()
+  local routes = tiny.http.router()
+  routes:post("/count/:client/:number", function(req) return self:count(req) end)
+  routes:post("/keep/:client/:number", function(req) return self:keep(req) end)
+  routes:get("/stream/:size", stream)
+  routes:get("/books", function()
+    return 200, cjson.encode {pid = pid, generation = self.generation, books = self.context}
+  end)
+  routes:post("/trouble/:kind", function(req) return trouble[req.params.kind](self) end)
+  assert(tiny.http.serve(self.conf["chaos.address"], routes, {head_timeout = 2, idle_timeout = 30, limit = 300}))
+end
+
+function S:on_start()
+  self.closed = false
+  self:fill_context()
+  self:serve()
+  self:add_timers()
+end
+
+function S:on_close(reason)
+  if self.closed then self:wrong("on_close came twice: %s", reason) end
+  self.closed = true
+end
+
+function S:on_except() return true end
+
+function S:get_summary() return {beats = self.context.beats} end
+
+function S:run()
+  if self.stuck then tiny.sleep(1e6) end
+  tiny.sleep(0.1)
+end
+
+return S
