@@ -48,6 +48,8 @@ GOALS = [
     Goal("the same, interpreted", "log.interpreted.tiny", 20, peers("log.off", python="Python")),
     Goal("HTTP hello in Lua: CPU a request", "http.hello_cpu.tiny", 0.85, {"nginx + lua": "http.hello_cpu.nginx"},
          times="http.hello_cpu.nginx"),
+    Goal("a JSON answer: CPU a request", "http.json_cpu.tiny", 0.85, {"nginx + lua": "http.json_cpu.nginx"},
+         times="http.json_cpu.nginx"),
     Goal("a handler that waits 1 ms: CPU a request", "http.wait_cpu.tiny", 0.85, {"nginx + lua": "http.wait_cpu.nginx"},
          times="http.wait_cpu.nginx"),
     Goal("context of 100,000 records handed over: the loop is blocked", "context.pack.tiny", 20,

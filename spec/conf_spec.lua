@@ -89,7 +89,7 @@ local rows = {
     bad = {{ca = 5}, {cacert = "x"}, true, "ca.pem"}},
   ["svr.cluster.user"] = {good = {{name = "a", password = "b"}},
     bad = {{name = "a"}, "a:b", true}},
-  ["svr.cluster.conf_prefix"] = text,
+  ["svr.cluster.conf_prefix"] = {good = {}, bad = {"", "/shop", "a\n/", 5, true, {}}},
   ["log.console"] = with_default(true, bool),
   ["log.console.level"] = with_default("INFO", level),
   ["log.console.format"] = with_default(line, format),
@@ -240,6 +240,13 @@ describe("conf.check", function()
     assert.is_nil(mail.tls)
   end)
 
+  it("needs an etcd where there is a prefix in it", function()
+    local prefix = "/shop/conf/"
+    assert.truthy(refusal("svr.cluster.conf_prefix", prefix):find("needs svr.cluster.etcd, expected", 1, true))
+    local result = check {["svr.cluster.conf_prefix"] = prefix, ["svr.cluster.etcd"] = {"http://a:2379"}}
+    assert.equal(prefix, result["svr.cluster.conf_prefix"])
+  end)
+
   it("says what is wrong with a cron line", function()
     local message = refusal("svr.timer.summary_output_time_point", "0 0 1 foo *")
     assert.truthy(message:find("month: ", 1, true), message)
@@ -257,6 +264,51 @@ describe("conf.check", function()
     local shared, null = {1}, require("cjson").null
     local own = {a = shared, b = shared, c = null}
     assert.equal(own, check({own = own}).own)
+  end)
+end)
+
+describe("what etcd has of a conf.lua", function()
+  local function laid_over(keys_there, more)
+    local values = {["svr.name"] = "demo", ["svr.script"] = "demo.lua", ["shop.step"] = 1}
+    for key, value in pairs(more or {}) do values[key] = value end
+    local shared = {prefix = "/c/", keys = keys_there}
+    local result, message = conf.check(values, "conf.lua", '\n["shop.step"] = 1', shared)
+    return result, message, values
+  end
+
+  it("goes over it", function()
+    local there = {["shop.step"] = {value = 2}, ["svr.watch"] = {value = true}, more = {value = {1}}}
+    local result, _, values = laid_over(there)
+    assert.equal(2, result["shop.step"])
+    assert.is_true(result["svr.watch"])
+    assert.same({1}, result.more)
+    assert.equal(1, values["shop.step"])
+  end)
+
+  it("is checked like it", function()
+    local there = {["svr.load_timeout"] = {value = "x"}, ["svr.wacth"] = {value = true}}
+    local _, message = laid_over(there, {own = print})
+    assert.equal("conf.lua: own = a function, expected plain data\n"
+      .. 'etcd /c/svr.load_timeout: svr.load_timeout = "x", expected a number of seconds, more than 0\n'
+      .. "etcd /c/svr.wacth: svr.wacth = true: unknown key, the nearest known key is svr.watch", message)
+  end)
+
+  it("has to be JSON", function()
+    local _, message = laid_over {["shop.step"] = {text = "two"}}
+    assert.equal('etcd /c/shop.step: shop.step = "two", expected JSON, such as 5, true or "text"', message)
+  end)
+
+  it("shows no secrets", function()
+    local _, message = laid_over {["shop.password"] = {text = "hush"}}
+    assert.truthy(message:find('shop.password = "***"', 1, true))
+  end)
+
+  it("cannot make a member another one", function()
+    for _, key in ipairs {"svr.name", "svr.run_dir", "svr.user", "svr.cluster.etcd", "svr.cluster.ttl"} do
+      local _, message = laid_over {[key] = {value = "x"}}
+      local expected = "etcd /c/%s: %s: each member has its own, expected in conf.lua only"
+      assert.equal(expected:format(key, key), message)
+    end
   end)
 end)
 

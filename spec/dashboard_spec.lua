@@ -2,7 +2,9 @@
 package.path = "examples/dashboard/?.lua;" .. package.path
 local alerts = require "alerts"
 local history = require "history"
+local cjson = require "cjson"
 local metrics = require "metrics"
+local view = require "view"
 local watch = require "watch"
 
 local FEED = "tcp://127.0.0.1:5558"
@@ -76,9 +78,9 @@ describe("a watch", function()
     local book = new_book()
     local one = watch.take(book, FEED, message(), clock)
     local other = watch.take(book, FEED, message { host = "vm2" }, clock)
-    assert.equal("one@vm", one.id)
+    assert.equal("one@vm " .. FEED, one.id)
     assert.equal(one, watch.take(book, FEED, message(), clock))
-    assert.same({ one, other }, watch.list(book))
+    assert.same({ one, other }, watch.servers(book))
   end)
 
   it("takes nothing that is no message, nor from elsewhere", function()
@@ -87,7 +89,7 @@ describe("a watch", function()
       assert.is_nil(watch.take(book, FEED, bad, clock))
     end
     assert.is_nil(watch.take(book, "tcp://other:1", message(), clock))
-    assert.same({ FEED }, watch.unheard(book))
+    assert.same({ book.feeds[FEED] }, watch.shown(book))
   end)
 
   it("survives fields of any type", function()
@@ -97,10 +99,10 @@ describe("a watch", function()
         errors = odd, uptime = odd, cpu_seconds = odd, loop_lag_ms = odd, lua_heap_bytes = odd, state = odd,
         last_error_time = odd, start_time = odd, app = odd,
       }, { ["svr.monitor.timer"] = odd }, odd), clock)
-      local server = watch.list(book)[1]
+      local server = watch.servers(book)[1]
       assert.is_string((watch.state(server, clock)))
       alerts.check(server, clock, CONF)
-      metrics.text(watch.list(book), clock)
+      metrics.text(book, clock)
     end
   end)
 
@@ -137,8 +139,7 @@ describe("a watch", function()
     local book = new_book()
     watch.take(book, FEED, message(), clock)
     watch.expect(book, { "tcp://other:1" }, clock)
-    assert.same({}, watch.list(book))
-    assert.same({ "tcp://other:1" }, watch.unheard(book))
+    assert.same({ book.feeds["tcp://other:1"] }, watch.shown(book))
   end)
 
   it("says how a server is", function()
@@ -158,13 +159,32 @@ describe("a watch", function()
     assert.equal("closed busy", state({ state = "closing" }, 3))
   end)
 
-  it("forgets a server that has been gone for an hour", function()
+  it("knows a server's cluster", function()
+    local conf = { ["svr.cluster.name"] = "shop" }
+    assert.is_nil(watch.cluster(watch.take(new_book(), FEED, message({}, conf), clock)))
+    assert.equal("shop", watch.cluster(watch.take(new_book(), FEED, message({ role = "active" }, conf), clock)))
+    assert.equal("one", watch.cluster(watch.take(new_book(), FEED, message({ role = "standby" }, {}), clock)))
+  end)
+
+  it("keeps a server that is gone, for as long as nobody else is on its feed", function()
     local book = new_book()
     watch.take(book, FEED, message(), clock)
+    watch.prune(book, clock + 86400)
+    assert.equal(1, #watch.servers(book))
+    local other = watch.take(book, FEED, message { name = "other" }, clock + 3590)
     watch.prune(book, clock + 3599)
-    assert.equal(1, #watch.list(book))
+    assert.equal(2, #watch.servers(book))
     watch.prune(book, clock + 3601)
-    assert.equal(0, #watch.list(book))
+    assert.same({ other }, watch.servers(book))
+  end)
+
+  it("tells whether a message may have another conf", function()
+    local book = new_book()
+    local function is_other(info) return (select(2, watch.take(book, FEED, message(info), clock))) end
+    assert.is_true(is_other {})
+    assert.is_false(is_other {})
+    assert.is_true(is_other { generation = 2 })
+    assert.is_true(is_other { generation = 2, start_time = "2026/01/01 00:00:01" })
   end)
 end)
 
@@ -178,8 +198,30 @@ describe("alerts", function()
     assert.same({ {}, {} }, { alerts.check(server, clock + 1, CONF) })
     assert.same({ hung = "hung for 71 s" }, server.alerts)
     server.info.state = "running"
-    assert.same({ {}, { "hung" } }, { alerts.check(server, clock + 2, CONF) })
+    assert.same({ {}, { "no longer hung" } }, { alerts.check(server, clock + 2, CONF) })
     assert.same({}, server.alerts)
+  end)
+
+  it("tell of a feed that was never heard", function()
+    local book = new_book()
+    local feed = book.feeds[FEED]
+    assert.same({ {}, {} }, { alerts.check(feed, clock + 29, CONF) })
+    assert.same({ { "silent for 31 s" }, {} }, { alerts.check(feed, clock + 31, CONF) })
+    watch.take(book, FEED, message(), clock + 40)
+    assert.same({ {}, { "no longer silent" } }, { alerts.check(feed, clock + 41, CONF) })
+    assert.same({ {}, {} }, { alerts.check(feed, clock + 900, CONF) })
+  end)
+
+  it("wait until the next message is due, whatever the limit", function()
+    local server = watch.take(new_book(), FEED, message({}, { ["svr.monitor.timer"] = 60 }), clock)
+    assert.same({}, (alerts.check(server, clock + 121, CONF)))
+    assert.same({ "silent for 123 s" }, (alerts.check(server, clock + 123, CONF)))
+  end)
+
+  it("leave a hang as it is when silence follows", function()
+    local server = server_of { state = "hung", hung_for = 5 }
+    alerts.check(server, clock, CONF)
+    assert.same({ { "silent for 40 s" }, {} }, { alerts.check(server, clock + 40, CONF) })
   end)
 
   it("tell of silence, but not of a server that has closed", function()
@@ -209,8 +251,8 @@ describe("metrics", function()
     local book = new_book()
     local app = { ["x y"] = 2.5, bad = "z" }
     watch.take(book, FEED, message { name = 'a"b\\c\nd', loop_lag_ms = 250, app = app }, clock)
-    local text = metrics.text(watch.list(book), clock + 5)
-    local labels = [[name="a\"b\\c\nd",host="vm"]]
+    local text = metrics.text(book, clock + 5)
+    local labels = [[name="a\"b\\c\nd",host="vm",feed="]] .. FEED .. '"'
     assert.truthy(text:find("tiny_loop_lag_seconds{" .. labels .. "} 0.25\n", 1, true))
     assert.truthy(text:find("tiny_message_age_seconds{" .. labels .. "} 5\n", 1, true))
     assert.truthy(text:find("tiny_app{" .. labels .. ',figure="x y"} 2.5\n', 1, true))
@@ -220,11 +262,39 @@ describe("metrics", function()
   it("say who is up and who hangs", function()
     local book = new_book()
     watch.take(book, FEED, message { state = "hung" }, clock)
-    local hung = metrics.text(watch.list(book), clock)
+    local hung = metrics.text(book, clock)
     assert.truthy(hung:find("\ntiny_up{[^}]*} 1\n") and hung:find("\ntiny_hung{[^}]*} 1\n"))
-    local silent = metrics.text(watch.list(book), clock + 100)
+    local silent = metrics.text(book, clock + 100)
     watch.take(book, FEED, message { state = "closing" }, clock)
-    assert.truthy(metrics.text(watch.list(book), clock + 3):find "\ntiny_up{[^}]*} 0\n")
+    assert.truthy(metrics.text(book, clock + 3):find "\ntiny_up{[^}]*} 0\n")
     assert.truthy(silent:find("\ntiny_up{[^}]*} 0\n") and silent:find("\ntiny_hung{[^}]*} 0\n"))
+  end)
+end)
+
+describe("a view", function()
+  local function server_of(info) return watch.take(new_book(), FEED, message(info), clock) end
+
+  it("of an update has the newest point, and the conf when it is another one", function()
+    local server = server_of {}
+    local update = cjson.decode(view.update(server, clock + 3, false))
+    assert.same({ lag = 0.5, heap = 1000, cpu = 0, step = 10000 }, update.point)
+    assert.same({ 3, "running" }, { update.age, update.state })
+    assert.is_nil(update.conf or update.history)
+    assert.same(server.conf, cjson.decode(view.update(server, clock, true)).conf)
+  end)
+
+  it("of everything has the history, and the feeds that were never heard", function()
+    local book = watch.new()
+    watch.expect(book, { FEED, "tcp://other:1" }, clock)
+    watch.take(book, FEED, message(), clock)
+    local all = cjson.decode(view.all(book, clock))
+    assert.same({ "running", "waiting" }, { all[1].state, all[2].state })
+    assert.same({ 0.5 }, all[1].history.lag)
+    assert.equal("[]", view.all(watch.new(), clock))
+  end)
+
+  it("has no number that is none", function()
+    local shown = cjson.decode(view.whole(server_of { uptime = math.huge, loop_lag_ms = -math.huge }, clock))
+    assert.equal(cjson.null, shown.info.uptime)
   end)
 end)

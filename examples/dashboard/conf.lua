@@ -7,7 +7,7 @@ return {
   ["dashboard.listen"] = "127.0.0.1:8090",
   ["dashboard.feeds"] = { "tcp://127.0.0.1:5558" },
 
-  -- A feed with svr.monitor.curve is {endpoint, server_key=…}, and wants us to have keys of our own.
+  -- A feed with svr.monitor.curve is { endpoint = "tcp://…", server_key = "…" }; we need keys of our own then.
   -- ["dashboard.curve"] = { public_key = "…", secret_key = "…" },
 
   -- What is worth a line at ERROR, which log.email sends on. 0 and false: not this.

@@ -8,8 +8,8 @@ local function escaped(text)
 end
 
 local function labels(server, more)
-  local text = ('name="%s",host="%s"'):format(escaped(server.info.name), escaped(server.info.host))
-  return "{" .. text .. (more or "") .. "}"
+  local name, host, feed = escaped(server.info.name), escaped(server.info.host), escaped(server.feed)
+  return ('{name="%s",host="%s",feed="%s"%s}'):format(name, host, feed, more or "")
 end
 
 local function field(name, factor)
@@ -28,7 +28,16 @@ local function is_hung(server, now)
   return watch.state(server, now) == "hung" and 1 or 0
 end
 
--- name, type, help, value(server, now)
+-- In a cluster only.
+local function is_active(server)
+  return watch.cluster(server) and (server.info.role == "active" and 1 or 0)
+end
+
+local function token(server)
+  return watch.cluster(server) and type(server.info.token) == "number" and server.info.token
+end
+
+-- name, type, help, value(server, now): a number, or nothing where there is none
 local rows = {
   { "tiny_up", "gauge", "Whether the server is heard.", is_up },
   { "tiny_hung", "gauge", "Whether the server is hung.", is_hung },
@@ -49,30 +58,45 @@ local rows = {
   { "tiny_errors_total", "counter", "Errors that no script has caught.", field "errors" },
   { "tiny_log_lines_total", "counter", "Lines logged.", field "log_lines" },
   { "tiny_log_dropped_total", "counter", "Lines that found the log full.", field "log_dropped" },
+  { "tiny_active", "gauge", "Whether the server is its cluster's active.", is_active },
+  { "tiny_cluster_token", "gauge", "Token of the active's term.", token },
 }
 
+local function add_head(out, name, kind, help)
+  out[#out + 1] = ("# HELP %s %s\n# TYPE %s %s\n"):format(name, help, name, kind)
+end
+
+local function add(out, name, label, value)
+  if value then out[#out + 1] = ("%s%s %.14g\n"):format(name, label, value) end
+end
+
+-- A server that was never heard has no name yet: its feed tells.
+local function add_feeds(out, book)
+  add_head(out, "tiny_feed_heard", "gauge", "Whether anything has come from the feed.")
+  for _, feed in ipairs(watch.feeds(book)) do
+    add(out, "tiny_feed_heard", ('{feed="%s"}'):format(escaped(feed.feed)), feed.heard and 1 or 0)
+  end
+end
+
 local function add_app(out, servers)
-  out[#out + 1] = "# HELP tiny_app Figures of the server's own.\n# TYPE tiny_app gauge\n"
+  add_head(out, "tiny_app", "gauge", "Figures of the server's own.")
   for _, server in ipairs(servers) do
     for figure, value in pairs(type(server.info.app) == "table" and server.info.app or {}) do
-      if type(value) == "number" then
-        local more = (',figure="%s"'):format(escaped(figure))
-        out[#out + 1] = ("tiny_app%s %.14g\n"):format(labels(server, more), value)
-      end
+      local more = (',figure="%s"'):format(escaped(tostring(figure)))
+      add(out, "tiny_app", labels(server, more), type(value) == "number" and value)
     end
   end
 end
 
 --- The text for /metrics.
-function metrics.text(servers, now)
-  local out = {}
+function metrics.text(book, now)
+  local out, servers = {}, watch.servers(book)
   for _, row in ipairs(rows) do
     local name, kind, help, value = unpack(row)
-    out[#out + 1] = ("# HELP %s %s\n# TYPE %s %s\n"):format(name, help, name, kind)
-    for _, server in ipairs(servers) do
-      out[#out + 1] = ("%s%s %.14g\n"):format(name, labels(server), value(server, now))
-    end
+    add_head(out, name, kind, help)
+    for _, server in ipairs(servers) do add(out, name, labels(server), value(server, now)) end
   end
+  add_feeds(out, book)
   add_app(out, servers)
   return table.concat(out)
 end

@@ -1,12 +1,12 @@
---- watch.lua -- what is known of each server: its last message, how it differs from the one
---- before, and its history. All of it is plain data, so that it lives in context.
+--- watch.lua -- a book of what is known of each server: its last message, how it differs from the
+--- one before, and its history. All of it is plain data, so that it lives in context.
 local history = require "history"
 
 local watch = {}
 
 local SPARE = 2         -- seconds beyond two periods before a server counts as silent
 local FRESH = 300       -- for so many seconds an error is of late
-local FORGOTTEN = 3600  -- a server that is gone for so long is shown no more
+local FORGOTTEN = 3600  -- one that has made room for another on its feed is shown for so long
 
 --- A book with nothing in it.
 function watch.new()
@@ -17,7 +17,9 @@ end
 function watch.expect(book, feeds, now)
   local before = book.feeds
   book.feeds = {}
-  for _, feed in ipairs(feeds) do book.feeds[feed] = before[feed] or { since = now, heard = false } end
+  for _, feed in ipairs(feeds) do
+    book.feeds[feed] = before[feed] or { id = feed, feed = feed, since = now, heard = false, alerts = {} }
+  end
   for id, server in pairs(book.servers) do
     if not book.feeds[server.feed] then book.servers[id] = nil end
   end
@@ -81,19 +83,21 @@ local function begin_anew(server)
   return 0
 end
 
---- Take a message of a feed. Returns its server, or nil when it is none.
+--- Take a message of a feed. Returns its server, or nil when it is none; and whether its conf may be
+--- another one than before.
 function watch.take(book, feed, message, now)
   if not is_message(message) or not book.feeds[feed] then return nil end
   local info = message.info
-  local id = info.name .. "@" .. info.host
+  local id = ("%s@%s %s"):format(info.name, info.host, feed)
   local server = book.servers[id] or { id = id, alerts = {}, history = history.new() }
   local known = server.info and is_same_process(server.info, info)
+  local is_other = not known or info.generation ~= server.info.generation
   local errors = known and follow(server, message) or begin_anew(server)
   server.feed, server.info, server.conf = feed, info, message.conf
   server.seq, server.heard = number(message.seq), now
   history.add(server.history, now, number(info.loop_lag_ms), number(info.lua_heap_bytes), server.cpu, errors)
   book.servers[id], book.feeds[feed].heard = server, now
-  return server
+  return server, is_other
 end
 
 local function seconds_of(text)
@@ -112,41 +116,60 @@ local function period_of(server)
   return period > 0 and period or 10
 end
 
---- How it is: its own word for it, "silent" or "closed"; and whether to look at it: "fine",
---- "busy", "error", "silent" or "hung".
-function watch.state(server, now)
-  local state, silence = server.info.state, now - server.heard
-  if type(state) ~= "string" then state = "?" end
+--- For how many seconds nothing has come, from a server or from a feed that was never heard.
+function watch.silence(one, now)
+  if one.info then return now - one.heard end
+  return one.heard and 0 or now - one.since
+end
+
+--- How it is: its own word for it, "silent", "closed", or "waiting" for a feed; and whether to look
+--- at it: "fine", "busy", "error", "silent" or "hung".
+function watch.state(one, now)
+  local silence = watch.silence(one, now)
+  if not one.info then return "waiting", one.heard and "fine" or "silent" end
+  local state = type(one.info.state) == "string" and one.info.state or "?"
   if state == "closing" and silence > SPARE then return "closed", "busy" end
-  if silence > 2 * period_of(server) + SPARE then return "silent", "silent" end
+  if silence > 2 * period_of(one) + SPARE then return "silent", "silent" end
   if state == "hung" then return state, "hung" end
   if state ~= "running" and state ~= "standby" then return state, "busy" end
-  return state, erred_of_late(server.info) and "error" or "fine"
+  return state, erred_of_late(one.info) and "error" or "fine"
 end
 
---- Forget servers that have been gone for an hour.
+--- The name of its cluster, nil when it is in none.
+function watch.cluster(server)
+  local name = server.conf["svr.cluster.name"]
+  if type(server.info.role) ~= "string" then return nil end
+  return type(name) == "string" and name or server.info.name
+end
+
+--- Forget servers that have been gone for an hour, unless their feed is silent since.
 function watch.prune(book, now)
   for id, server in pairs(book.servers) do
-    if now - server.heard > FORGOTTEN then book.servers[id] = nil end
+    local is_replaced = book.feeds[server.feed].heard > server.heard
+    if is_replaced and now - server.heard > FORGOTTEN then book.servers[id] = nil end
   end
 end
 
---- The feeds that have never been heard, from A to Z.
-function watch.unheard(book)
-  local feeds = {}
-  for feed, known in pairs(book.feeds) do
-    if not known.heard then feeds[#feeds + 1] = feed end
-  end
-  table.sort(feeds)
-  return feeds
+local function sorted(things)
+  local list = {}
+  for _, one in pairs(things) do list[#list + 1] = one end
+  table.sort(list, function(a, b) return a.id < b.id end)
+  return list
 end
 
 --- All servers, by their names.
-function watch.list(book)
-  local servers = {}
-  for _, server in pairs(book.servers) do servers[#servers + 1] = server end
-  table.sort(servers, function(a, b) return a.id < b.id end)
-  return servers
+function watch.servers(book) return sorted(book.servers) end
+
+--- All feeds: {id=, feed=, since=, heard=false or a time, alerts=}.
+function watch.feeds(book) return sorted(book.feeds) end
+
+--- What there is to show: all servers, then the feeds that were never heard.
+function watch.shown(book)
+  local list = watch.servers(book)
+  for _, feed in ipairs(watch.feeds(book)) do
+    if not feed.heard then list[#list + 1] = feed end
+  end
+  return list
 end
 
 return watch

@@ -4,6 +4,7 @@
 local keys = require "tiny.conf.keys"
 local nearest = require "tiny.conf.nearest"
 local plain = require "tiny.conf.plain"
+local shared_keys = require "tiny.conf.shared"
 local source = require "tiny.conf.source"
 
 local conf = {}
@@ -31,17 +32,18 @@ end
 
 local most = 20 -- mistakes that are told
 
--- Collects mistakes; each is told with the line that its key stands on.
-local function new_reporter(path, text)
+-- Collects mistakes; each is told with the line that its key stands on, or the key of etcd that it is in.
+local function new_reporter(path, text, shared)
   local mistakes, more = {}, 0
+  local function place(key)
+    local foreign = shared_keys.place(shared, key)
+    local line = key and not foreign and source.line(text, key)
+    return foreign or (line and ("%s:%d"):format(path, line) or path), line or math.huge
+  end
   local function add(key, message)
     if #mistakes == most then more = more + 1 return end
-    local line = key and source.line(text, key)
-    message = printable(message)
-    mistakes[#mistakes + 1] = {
-      line = line or math.huge,
-      text = line and ("%s:%d: %s"):format(path, line, message) or ("%s: %s"):format(path, message),
-    }
+    local where, line = place(key)
+    mistakes[#mistakes + 1] = { line = line, text = printable(where .. ": " .. message) }
   end
   local function message()
     table.sort(mistakes, function(a, b)
@@ -95,7 +97,7 @@ local function fill_defaults(result, given, add)
     if given[key] == nil and type(row.default) ~= "function" then result[key] = row.default end
     if row.needs and result[key] and given[row.needs] == nil then
       local expected = keys[row.needs].kind.expected
-      add(key, ("%s = true needs %s, expected %s"):format(key, row.needs, expected))
+      add(key, ("%s = %s needs %s, expected %s"):format(key, shown(result[key], key), row.needs, expected))
     end
   end
 end
@@ -115,19 +117,20 @@ local function text_keyed(values)
 end
 
 -- Check what a conf.lua returned. `path` names it in messages, `text` is its source (for line
--- numbers; read from `path` when not given). Returns the configuration, a new table, or nil and
--- a message with one line for each mistake.
-function conf.check(values, path, text)
+-- numbers; read from `path` when not given); what etcd has of it, `shared` (conf/shared.lua), goes over
+-- it. Returns the configuration, a new table, or nil and a message with one line for each mistake.
+function conf.check(values, path, text, shared)
   if not text then
     local file = io.open(path, "rb")
     text = file and file:read("*a") or ""
     if file then file:close() end
   end
-  local add, message, mistakes = new_reporter(path, text)
+  local add, message, mistakes = new_reporter(path, text, shared)
   if type(values) ~= "table" then
     return nil, ("%s: must return a table of keys, not %s"):format(path, shown(values, ""))
   end
   if debug.getmetatable(values) then return nil, path .. ": the table it returns has a metatable" end
+  values = shared_keys.lay_over(values, shared, reporter_of, add)
   local result = {}
   for key, value in next, values do result[key] = check_key(key, value, add) end
   fill_defaults(result, text_keyed(values), add)
@@ -161,8 +164,9 @@ local function describe(err, path, short)
   return ("%s:%d: %s"):format(path, current_line(path), text)
 end
 
--- Run the conf.lua at `path` and check what it returns. Returns the configuration, or nil and a message.
-function conf.load(path)
+-- Run the conf.lua at `path` and check what it returns, with `shared` over it. Returns the configuration,
+-- or nil and a message.
+function conf.load(path, shared)
   local text, why = read(path)
   if not text then return nil, why end
   local chunk, bad_syntax = load(text:gsub("^\239\187\191", ""):gsub("^#[^\n]*", ""), "@" .. path, "t")
@@ -170,7 +174,7 @@ function conf.load(path)
   local short = debug.getinfo(chunk, "S").short_src
   local ok, values = xpcall(chunk, function(err) return describe(err, path, short) end)
   if not ok then return nil, values end
-  return conf.check(values, path, text)
+  return conf.check(values, path, text, shared)
 end
 
 return conf

@@ -19,11 +19,11 @@ local server   -- the one instance
 
 -- -- loading -----------------------------------------------------------------
 
---- Evaluate and check conf.lua -> configuration, or nil and the reason.
-function driver.load_conf(path)
+--- Evaluate and check conf.lua, with what etcd has of it -> configuration, or nil and the reason.
+function driver.load_conf(path, shared)
   source, folder = path, path:match("^(.*/)[^/]*$") or ""
   local why
-  values, why = conf.load(path)
+  values, why = conf.load(path, shared)
   return values, why
 end
 

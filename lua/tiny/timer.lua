@@ -282,7 +282,7 @@ end
 --- Timers may fire from now on.
 function timer.start()
   added, starting = {}, true
-  core.start(execute)
+  core.start(execute, slots)
 end
 
 --- on_start has returned.

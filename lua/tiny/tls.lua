@@ -7,7 +7,7 @@ local tls = { shake = core.shake }
 ---@class tiny.Tls
 ---@field cert? string       PEM file of our certificate and those that lead to it; a listener has one
 ---@field key? string        PEM file of its key
----@field ca? string         PEM file of whom to trust: clients, if a listener has one; servers, instead of the system's
+---@field ca? string         PEM file of whom to trust: a listener, clients; others, instead of the system
 ---@field name? string       of a connection: who is expected there, the address' host unless given
 ---@field insecure? boolean  of a connection: trust anybody
 
@@ -17,11 +17,12 @@ local of_clients = { name = true, insecure = true }
 local function problem_of(options, server)
   if type(options) ~= "table" then return "tls: a table is expected, got " .. type(options) end
   for name, value in pairs(options) do
-    if not kinds[name] or server and of_clients[name] then return ("tls: unknown option %s"):format(tostring(name)) end
-    if type(value) ~= kinds[name] then return ("tls: %s is a %s, not a %s"):format(name, kinds[name], type(value)) end
+    local kind = not (server and of_clients[name]) and kinds[name]
+    if not kind then return "tls: unknown option " .. tostring(name) end
+    if type(value) ~= kind then return ("tls: %s is a %s, not a %s"):format(name, kind, type(value)) end
   end
   if server and not options.cert then return "tls: cert is missing" end
-  if not options.cert ~= not options.key then return "tls: cert and key belong together" end
+  if (options.cert == nil) ~= (options.key == nil) then return "tls: cert and key belong together" end
 end
 
 --- Raise, where the caller of the public function stands, unless the options are what they should be.

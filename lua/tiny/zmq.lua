@@ -6,7 +6,7 @@ local task = require "tiny.task"
 
 local zmq = {}
 
-local wait, offer = task.wait, core.offer
+local wait, offer, next_message = task.wait, core.offer, core.next
 
 ---@class tiny.ZmqSocket
 local methods = {}
@@ -35,14 +35,27 @@ function methods:recv(timeout)
   return wait(core.receive, self, timeout and runtime.now() + timeout)
 end
 
---- Call fn(parts...) for each message, in a task of its own; `at_once` of them at a time, 1 unless
---- given, so that the next one waits until this one is done. Messages come once on_start has ended. When
+-- Call the handler with one message after the other.
+local function call(holder, fn, ...)
+  if not fn then return end
+  fn(...)
+  return call(holder, next_message(holder))
+end
+
+local function pump(holder)
+  return call(holder, next_message(holder))
+end
+
+--- Call fn(parts...) for each message, in a task; `at_once` of them at a time, 1 unless given, so that
+--- the next one waits until this one is done. Messages come once on_start has ended. When
 --- the handler of a REP fails before it has answered, an empty message is the answer.
 ---@param fn fun(...: string)
 ---@param at_once? integer
 function methods:on(fn, at_once)
   if type(fn) ~= "function" then error("zmq:on: a function is expected", 2) end
-  core.handle(self, fn, at_once or 1)
+  at_once = at_once or 1
+  if type(at_once) ~= "number" or at_once < 1 then error("zmq:on: a number of at least 1 is expected", 2) end
+  core.handle(self, math.min(at_once, 1e6), fn, pump)
 end
 
 --- For SUB and XSUB: what else is to come, by the beginning of its first part.

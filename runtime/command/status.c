@@ -55,6 +55,15 @@ static void event_row(const char *name, const json_t *info, const char *what, co
     row(name, "%s", said ? said : "none");
 }
 
+/* The configuration that a cluster shares: which version counts, and why not the newest. */
+static void show_shared(const json_t *shared) {
+  const char *there = text(shared, "in_etcd"), *here = text(shared, "in_force"),
+             *refused = text(shared, "refused");
+  if (!json_is_object(shared)) return;
+  row("shared conf", "%s in force, %s in etcd", here ? here : "none", there ? there : "none yet");
+  if (refused) row("refused", "%s", refused);
+}
+
 static void show_identity(const json_t *info) {
   const char *role = text(info, "role");
   row("name", "%s", text(info, "name") ? text(info, "name") : "not known yet");
@@ -64,6 +73,7 @@ static void show_identity(const json_t *info) {
   else
     row("state", "%s", text(info, "state"));
   if (role) row("role", "%s", role);
+  show_shared(json_object_get(info, "shared_conf"));
   uptime_row(number(info, "uptime"));
   row("generation", "%.0f, %.0f alive", number(info, "generation"),
       number(info, "generations_alive"));

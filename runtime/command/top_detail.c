@@ -32,8 +32,26 @@ static void add_identity(tiny_page *page, const tiny_top_server *server) {
   tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%.0f, %.0f alive; %s %s", LABEL, "generation",
                 number(server, "generation"), number(server, "generations_alive"),
                 text(server, "last_reload_time"), text(server, "last_reload_result"));
-  if (*text(server, "role"))
-    tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s", LABEL, "role", text(server, "role"));
+}
+
+static const char *member_text(const json_t *member, const char *key) {
+  const char *value = json_string_value(json_object_get(member, key));
+  return value ? value : "?";
+}
+
+/* Its part in a cluster, and who else is in it. Only the active has a token. */
+static void add_cluster(tiny_page *page, const tiny_top_server *server) {
+  char token[CELL] = "";
+  const json_t *member;
+  size_t i;
+  if (!*text(server, "role")) return;
+  if (number(server, "token") > 0)
+    snprintf(token, sizeof token, ", token %.0f", number(server, "token"));
+  tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s%s", LABEL, "role", text(server, "role"), token);
+  json_array_foreach(json_object_get(server->info, "members"), i, member)
+      tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s@%s, pid %.0f, %s", LABEL, i ? "" : "members",
+                    member_text(member, "name"), member_text(member, "host"),
+                    json_number_value(json_object_get(member, "pid")), member_text(member, "role"));
 }
 
 /* A figure and how it went. */
@@ -131,6 +149,7 @@ static void add_object(tiny_page *page, const char *heading, json_t *object, int
 void tiny_top_detail(tiny_page *page, const tiny_top_server *server, int width) {
   add_identity(page, server);
   if (!server->heard_ns) return;
+  add_cluster(page, server);
   add_figures(page, server, width);
   add_hang(page, server, width);
   add_error(page, server, width);

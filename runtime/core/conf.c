@@ -13,7 +13,7 @@
 
 struct tiny_conf {
   atomic_int refs;
-  json_t *keys, *masked;
+  json_t *keys, *masked, *shared;
   char *file, *dir; /* absolute */
 };
 
@@ -40,6 +40,7 @@ static char *folder_of(const char *file) {
 static void destroy(tiny_conf *conf) {
   json_decref(conf->keys);
   json_decref(conf->masked);
+  json_decref(conf->shared);
   free(conf->file);
   free(conf->dir);
   free(conf);
@@ -60,6 +61,13 @@ tiny_conf *tiny_conf_new(json_t *keys, const char *path) {
   destroy(conf);
   return NULL;
 }
+
+void tiny_conf_share(tiny_conf *conf, json_t *shared) {
+  json_decref(conf->shared);
+  conf->shared = shared;
+}
+
+const json_t *tiny_conf_shared(const tiny_conf *conf) { return conf->shared; }
 
 tiny_conf *tiny_conf_hold(tiny_conf *conf) {
   if (conf) atomic_fetch_add_explicit(&conf->refs, 1, memory_order_relaxed);

@@ -17,6 +17,11 @@ typedef struct tiny_conf tiny_conf;
  * Returns NULL when out of memory. Starts with one reference. */
 tiny_conf *tiny_conf_new(json_t *keys, const char *path);
 
+/* What of etcd is in it, as shared_conf.h has it (its reference is taken over; NULL: nothing of that).
+ * Set before any other thread sees it. */
+void tiny_conf_share(tiny_conf *conf, json_t *shared);
+const json_t *tiny_conf_shared(const tiny_conf *conf);
+
 tiny_conf *tiny_conf_hold(tiny_conf *conf); /* returns conf; NULL is allowed */
 void tiny_conf_drop(tiny_conf *conf);       /* NULL is allowed */
 

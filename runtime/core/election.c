@@ -131,6 +131,14 @@ void tiny_election_stand(tiny_election *e) {
   if (*e->lease) tiny_talk_go_on(&e->watching, 0);
 }
 
+void tiny_election_introduce(tiny_election *e) {
+  e->introduced = false;
+  tiny_talk_hush(&e->watching);
+  tiny_talk_go_on(&e->watching, 0);
+}
+
+const char *tiny_election_lease(const tiny_election *e) { return e->lease; }
+
 void tiny_election_step_down(tiny_election *e) {
   if (e->active) tiny_election_lose(e, "timeout", false);
 }

@@ -55,6 +55,12 @@ void tiny_election_settle(tiny_election *election, const tiny_etcd_settings *set
 /* The loop thread is ready to be the active: be a candidate until elected or told otherwise. */
 void tiny_election_stand(tiny_election *election);
 
+/* Our identity has changed: let the others know. */
+void tiny_election_introduce(tiny_election *election);
+
+/* Our lease; "" while there is none. */
+const char *tiny_election_lease(const tiny_election *election);
+
 /* The loop thread has found its time to be over. Harmless when it was told so. */
 void tiny_election_step_down(tiny_election *election);
 

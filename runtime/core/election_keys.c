@@ -42,7 +42,7 @@ static void on_joined(void *owner, int code, const char *message) {
   else if (code != TINY_ETCD_OK)
     tiny_election_failed(e, &e->watching, message);
   else
-    tiny_talk_go_on(&e->watching, 0);
+    e->introduced = true, tiny_talk_go_on(&e->watching, 0);
 }
 
 /* A campaign whose answer was lost may have been won. */
@@ -59,7 +59,7 @@ static void take(tiny_election *e, tiny_election_view *view) {
   e->parts.members(e->parts.data, json_incref(view->members));
   judge(e, view);
   if (!*e->lease) return;
-  if (view->joined)
+  if (view->joined && e->introduced)
     watch(e);
   else
     tiny_talk_ask(&e->watching, "/v3/kv/put",

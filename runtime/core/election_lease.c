@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * election_lease.c -- a lease: asked for, kept alive, given back. */
 #include "election_parts.h"
+#include "etcd_text.h"
 
 #include <stdio.h>
 
@@ -21,7 +22,7 @@ static void on_revoked(void *owner, int code, const char *message) {
 static void on_granted(void *owner, int code, const char *message) {
   tiny_election *e = owner;
   const char *id = json_string_value(json_object_get(e->leasing.answer, "ID"));
-  uint64_t ttl = tiny_election_number(e->leasing.answer, "TTL");
+  uint64_t ttl = tiny_etcd_number(e->leasing.answer, "TTL");
   if (code != TINY_ETCD_OK || !id || ttl == 0) {
     tiny_election_failed(e, &e->leasing, code ? message : "no lease was granted");
     return;
@@ -38,7 +39,7 @@ static void on_kept_alive(void *owner, int code, const char *message) {
   const json_t *result = json_object_get(e->leasing.answer, "result");
   if (code != TINY_ETCD_OK && code != TINY_ETCD_NOT_FOUND) {
     tiny_election_failed(e, &e->leasing, message);
-  } else if (tiny_election_number(result, "TTL") == 0) {
+  } else if (tiny_etcd_number(result, "TTL") == 0) {
     tiny_election_lose(e, "lease", true);
   } else {
     tiny_election_take_lease(e);

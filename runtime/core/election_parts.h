@@ -19,7 +19,8 @@ struct tiny_election {
   char stale[TINY_LEASE];    /* one that may still live and has to go first */
   uint64_t lease_until_ns;
   bool candidate, active, withheld;
-  bool troubled; /* and that was told */
+  bool introduced; /* the others know us as we are now */
+  bool troubled;   /* and that was told */
   uint64_t token, revision;
   tiny_talk leasing, watching;
   uv_timer_t deadline, guard;

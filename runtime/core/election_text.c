@@ -2,27 +2,21 @@
  * election_text.c -- JSON for etcd, and from it. */
 #include "election_text.h"
 
-#include "base64.h"
+#include "etcd_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char *encoded(const char *text) {
-  size_t size = strlen(text);
-  char *result = malloc(TINY_BASE64_ROOM(size));
-  if (result) tiny_base64_encode(text, size, result);
-  return result;
-}
-
-/* "/" is followed by "0": that is where the keys below a folder end. */
 int tiny_election_keys_make(tiny_election_keys *keys, const char *name) {
-  char first[96], end[96], active[128], members[128];
+  char first[96];
   snprintf(first, sizeof first, "/tiny/%.64s/election/", name);
-  snprintf(end, sizeof end, "/tiny/%.64s/election0", name);
-  snprintf(active, sizeof active, "%sactive", first);
-  snprintf(members, sizeof members, "%smembers/", first);
-  *keys = (tiny_election_keys){encoded(active), encoded(first), encoded(end), strdup(members)};
+  *keys = (tiny_election_keys){
+      .active = tiny_etcd_key("%sactive", first),
+      .first = tiny_etcd_key("%s", first),
+      .end = tiny_etcd_end(first),
+  };
+  if (asprintf(&keys->members, "%smembers/", first) < 0) keys->members = NULL;
   if (keys->active && keys->first && keys->end && keys->members) return 0;
   tiny_election_keys_free(keys);
   return -1;
@@ -39,61 +33,41 @@ void tiny_election_keys_free(tiny_election_keys *keys) {
 /* -- requests -------------------------------------------------------------- */
 
 static json_t *put(const char *key, const char *lease, const json_t *identity) {
-  char *text = json_dumps(identity, JSON_COMPACT | JSON_SORT_KEYS);
-  char *value = text ? encoded(text) : NULL;
-  json_t *request =
-      json_pack("{s:s,s:s,s:s}", "key", key, "value", value ? value : "", "lease", lease);
-  free(value);
-  free(text);
-  return request;
+  return tiny_etcd_put(key, json_copy((json_t *)(uintptr_t)identity), lease);
 }
 
 json_t *tiny_election_look(const tiny_election_keys *keys) {
-  return json_pack("{s:s,s:s}", "key", keys->first, "range_end", keys->end);
+  return tiny_etcd_range(keys->first, keys->end);
 }
 
 /* If nobody is the active, we are; otherwise say who. */
 json_t *tiny_election_campaign(const tiny_election_keys *keys, const char *lease,
                                const json_t *identity) {
-  return json_pack("{s:[{s:s,s:s,s:s,s:s}],s:[{s:o}],s:[{s:o}]}", "compare", "key", keys->active,
-                   "target", "CREATE", "result", "EQUAL", "create_revision", "0", "success",
+  return json_pack("{s:[o],s:[{s:o}],s:[{s:o}]}", "compare",
+                   tiny_etcd_compare(keys->active, "CREATE", "create_revision", 0), "success",
                    "request_put", put(keys->active, lease, identity), "failure", "request_range",
                    tiny_election_look(keys));
 }
 
 json_t *tiny_election_join(const tiny_election_keys *keys, const char *lease,
                            const json_t *identity) {
-  char plain[160];
-  snprintf(plain, sizeof plain, "%s%s", keys->members, lease);
-  char *key = encoded(plain);
+  char *key = tiny_etcd_key("%s%s", keys->members, lease);
   json_t *request = put(key ? key : "", lease, identity);
   free(key);
   return request;
 }
 
 json_t *tiny_election_watch(const tiny_election_keys *keys, uint64_t revision) {
-  char from[24];
-  snprintf(from, sizeof from, "%llu", (unsigned long long)revision);
-  return json_pack("{s:{s:s,s:s,s:s}}", "create_request", "key", keys->first, "range_end",
-                   keys->end, "start_revision", from);
+  return tiny_etcd_watch(keys->first, keys->end, revision);
 }
 
 /* -- answers --------------------------------------------------------------- */
 
-uint64_t tiny_election_number(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? strtoull(text, NULL, 10) : 0;
-}
-
 /* What others have written there may be anything. */
 static json_t *identity_of(const json_t *kv) {
-  const json_t *text = json_object_get(kv, "value");
   size_t size;
-  char *bytes = malloc(json_string_length(text) + 1);
-  json_t *identity = NULL;
-  if (bytes &&
-      tiny_base64_decode(json_string_value(text), json_string_length(text), bytes, &size) == 0)
-    identity = json_loadb(bytes, size, 0, NULL);
+  char *bytes = tiny_etcd_bytes(json_object_get(kv, "value"), &size);
+  json_t *identity = bytes ? json_loadb(bytes, size, 0, NULL) : NULL;
   free(bytes);
   if (json_is_object(identity)) return identity;
   json_decref(identity);
@@ -107,7 +81,7 @@ static const char *text_of(const json_t *kv, const char *key) {
 
 static void read_active(const json_t *kv, tiny_election_view *view) {
   snprintf(view->active, sizeof view->active, "%s", text_of(kv, "lease"));
-  view->token = tiny_election_number(kv, "create_revision");
+  view->token = tiny_etcd_number(kv, "create_revision");
 }
 
 static void add_member(const json_t *kv, const char *lease, tiny_election_view *view) {
@@ -135,8 +109,16 @@ void tiny_election_read(const tiny_election_keys *keys, const json_t *answer, co
                         tiny_election_view *view) {
   const json_t *responses = json_object_get(answer, "responses"), *range = answer;
   *view = (tiny_election_view){.members = json_array()};
-  view->revision = tiny_election_number(json_object_get(answer, "header"), "revision");
+  view->revision = tiny_etcd_number(json_object_get(answer, "header"), "revision");
   view->won = json_is_true(json_object_get(answer, "succeeded"));
   if (responses) range = json_object_get(json_array_get(responses, 0), "response_range");
   read_keys(keys, json_object_get(range, "kvs"), lease, view);
+}
+
+bool tiny_election_same(const json_t *one, const json_t *other) {
+  static const char *const fields[] = {"name", "host", "pid"};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (!json_equal(json_object_get(one, fields[i]), json_object_get(other, fields[i])))
+      return false;
+  return true;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * election_text.h -- what an election says to etcd, and what of the answers it understands. etcd's 64-bit
- * numbers are text, and it leaves out whatever is 0, false or empty. */
+ * election_text.h -- what an election says to etcd, and what of the answers it understands. */
 #ifndef TINY_ELECTION_TEXT_H
 #define TINY_ELECTION_TEXT_H
 
@@ -29,9 +28,6 @@ json_t *tiny_election_join(const tiny_election_keys *keys, const char *lease,
                            const json_t *identity);
 json_t *tiny_election_watch(const tiny_election_keys *keys, uint64_t revision);
 
-/* A number that is text; 0 where there is none. */
-uint64_t tiny_election_number(const json_t *object, const char *key);
-
 /* What a campaign or a look has found. */
 typedef struct tiny_election_view {
   uint64_t revision;       /* of the whole store then */
@@ -44,5 +40,8 @@ typedef struct tiny_election_view {
 
 void tiny_election_read(const tiny_election_keys *keys, const json_t *answer, const char *lease,
                         tiny_election_view *view);
+
+/* Whether two identities are of the same process. */
+bool tiny_election_same(const json_t *one, const json_t *other);
 
 #endif

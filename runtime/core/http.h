@@ -9,6 +9,7 @@
 #ifndef TINY_HTTP_H
 #define TINY_HTTP_H
 
+#include "buffer.h"
 #include "http_chunks.h"
 #include "http_head.h"
 #include "http_reply.h"
@@ -45,16 +46,6 @@ typedef enum tiny_http_phase {
   TINY_HTTP_CLOSED
 } tiny_http_phase;
 
-/* Bytes that grow. */
-typedef struct tiny_http_bytes {
-  char *data;
-  size_t at, size, room; /* [at, size) is what is there */
-} tiny_http_bytes;
-
-static inline size_t tiny_http_bytes_pending(const tiny_http_bytes *bytes) {
-  return bytes->size - bytes->at;
-}
-
 struct tiny_http_conn {
   tiny_stream stream; /* first */
   struct tiny_http *http;
@@ -75,12 +66,12 @@ struct tiny_http_conn {
   tiny_chunks chunks;
   uint64_t left;         /* of the body, when its length is known */
   bool body_over, large; /* it was begun before its body was read */
-  tiny_http_bytes body;  /* read and not yet taken */
+  tiny_buffer body;      /* read and not yet taken */
 
   bool replied, streams, chunked, mute; /* mute: the body of an answer to HEAD is not sent */
   bool close;                           /* after this answer */
   int failed;                           /* why nothing more can be sent, a negative UV code; 0 */
-  tiny_http_bytes out;
+  tiny_buffer out;
   int file; /* to be sent after 'out'; -1 */
   off_t file_at;
   uint64_t file_left;

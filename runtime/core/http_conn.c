@@ -14,8 +14,7 @@ enum { STEPS = 64, LINGER_MS = 2000, LINGER_BYTES = 1024 * 1024 }; /* steps in o
 static const tiny_http_server nobody = {
     .max_head = 16384, .idle_ms = 1000, .head_ms = 1000, .body_ms = 1000, .write_ms = 10000};
 
-/* Settings of whoever serves now. */
-static const tiny_http_server *settings(const tiny_http_conn *c) {
+const tiny_http_server *tiny_http_settings(const tiny_http_conn *c) {
   const tiny_http_server *server = tiny_http_server_of(c);
   return server ? server : &nobody;
 }
@@ -34,7 +33,7 @@ void tiny_http_drop(tiny_http_conn *c) {
 static void free_request(tiny_http_conn *c) {
   if (c->request) tiny_http_request_free(c->http, c->request);
   c->request = NULL;
-  tiny_http_bytes_free(&c->body);
+  tiny_buffer_free(&c->body);
 }
 
 void tiny_http_end(tiny_http_conn *c) {
@@ -42,7 +41,7 @@ void tiny_http_end(tiny_http_conn *c) {
   c->phase = TINY_HTTP_CLOSED;
   tiny_http_unlist(c);
   free_request(c);
-  tiny_http_bytes_free(&c->out);
+  tiny_buffer_free(&c->out);
   if (c->file >= 0) close(c->file);
   if (c->failed) c->stream.broken = c->failed; /* that is no proper end */
   tiny_stream_close(&c->stream);
@@ -70,11 +69,11 @@ static void answer_status(tiny_http_conn *c, int status) {
 static void finish_answer(tiny_http_conn *c) {
   c->phase = TINY_HTTP_FLUSH;
   c->mark = 0;
-  tiny_http_due(c, settings(c)->write_ms);
+  tiny_http_due(c, tiny_http_settings(c)->write_ms);
 }
 
 /* What still comes is not another request. */
-static bool refuse(tiny_http_conn *c, int status) {
+bool tiny_http_refuse(tiny_http_conn *c, int status) {
   c->close = true;
   c->body_over = false;
   answer_status(c, status);
@@ -86,14 +85,14 @@ static bool refuse(tiny_http_conn *c, int status) {
 
 static bool take_head(tiny_http_conn *c, const char *data, size_t size) {
   tiny_http_request *r = tiny_http_request_new(c->http, size);
-  if (!r) return refuse(c, 503);
+  if (!r) return tiny_http_refuse(c, 503);
   c->request = r;
   c->serial = ++c->http->serial;
   memcpy(r->text, data, size);
   int rc = tiny_http_read_head(r->text, size, &r->head);
   tiny_stream_skip(&c->stream, size);
-  if (rc != 0) return refuse(c, -rc);
-  const tiny_http_server *s = settings(c);
+  if (rc != 0) return tiny_http_refuse(c, -rc);
+  const tiny_http_server *s = tiny_http_settings(c);
   c->left = r->head.length;
   c->chunks = (tiny_chunks){0};
   c->body_over = !r->head.chunked && c->left == 0;
@@ -109,96 +108,24 @@ static bool take_head(tiny_http_conn *c, const char *data, size_t size) {
 static bool await_head(tiny_http_conn *c) {
   if (c->scan.at > 0 && !c->mark) {
     c->mark = 1;
-    tiny_http_due(c, settings(c)->head_ms);
+    tiny_http_due(c, tiny_http_settings(c)->head_ms);
   }
   return false;
 }
 
 static bool step_head(tiny_http_conn *c) {
-  size_t limit = settings(c)->max_head;
+  size_t limit = tiny_http_settings(c)->max_head;
   for (;;) {
     tiny_bytes in = tiny_stream_peek(&c->stream);
     int rc = tiny_http_scan_head(&c->scan, in.data, in.size, limit);
     if (rc > 0) return take_head(c, in.data, (size_t)rc);
-    if (rc < 0) return refuse(c, -rc);
+    if (rc < 0) return tiny_http_refuse(c, -rc);
     rc = tiny_stream_fill(&c->stream);
     if (rc == UV_EAGAIN) return await_head(c);
     if (rc == 0) continue;
     tiny_http_end(c);
     return false;
   }
-}
-
-/* -- the body -------------------------------------------------------------- */
-
-static int take_plain(tiny_http_conn *c, tiny_bytes in, size_t most) {
-  size_t size = in.size < most ? in.size : most;
-  if (size > c->left) size = (size_t)c->left;
-  int rc = tiny_http_bytes_add(&c->body, in.data, size);
-  if (rc != 0) return rc;
-  tiny_stream_skip(&c->stream, size);
-  c->left -= size;
-  c->body_over = c->left == 0;
-  return 0;
-}
-
-static int take_chunks(tiny_http_conn *c, tiny_bytes in, size_t most) {
-  size_t used, size = 0;
-  const char *data = NULL;
-  tiny_chunks_step step =
-      tiny_chunks_take(&c->chunks, in.data, in.size < most ? in.size : most, &used, &data, &size);
-  if (step == TINY_CHUNKS_BAD) return UV_EPROTO;
-  int rc = size > 0 ? tiny_http_bytes_add(&c->body, data, size) : 0;
-  if (rc != 0) return rc;
-  tiny_stream_skip(&c->stream, used);
-  c->body_over = step == TINY_CHUNKS_END;
-  return 0;
-}
-
-/* Read on until there are 'most' bytes of the body, or its end. */
-static int pull(tiny_http_conn *c, size_t most) {
-  int rc = 0;
-  while (rc == 0 && !c->body_over && tiny_http_bytes_pending(&c->body) < most) {
-    tiny_bytes in = tiny_stream_peek(&c->stream);
-    size_t room = most - tiny_http_bytes_pending(&c->body);
-    if (in.size == 0)
-      rc = tiny_stream_fill(&c->stream);
-    else if (c->request->head.chunked)
-      rc = take_chunks(c, in, room);
-    else
-      rc = take_plain(c, in, room);
-  }
-  return rc;
-}
-
-static bool await_body(tiny_http_conn *c) {
-  if (tiny_http_bytes_pending(&c->body) < c->mark + TINY_HTTP_MARK) return false;
-  c->mark = tiny_http_bytes_pending(&c->body);
-  tiny_http_due(c, settings(c)->body_ms);
-  return false;
-}
-
-static bool step_body(tiny_http_conn *c) {
-  size_t most = settings(c)->max_body;
-  int rc = pull(c, most + 1);
-  if (rc == UV_EAGAIN) return await_body(c);
-  if (rc == UV_EPROTO) return refuse(c, 400);
-  if (rc != 0) {
-    tiny_http_end(c);
-    return false;
-  }
-  c->large = !c->body_over || tiny_http_bytes_pending(&c->body) > most;
-  c->phase = TINY_HTTP_READY;
-  tiny_http_due(c, 0);
-  return true;
-}
-
-int tiny_http_read_body(tiny_http_conn *c, size_t most) {
-  if (c->replied && !c->streams) return UV_EBUSY;
-  if (tiny_http_bytes_pending(&c->body) > 0 || c->body_over) return 0;
-  tiny_http_continue(c);
-  int rc = pull(c, most);
-  return tiny_http_bytes_pending(&c->body) > 0 ? 0 : rc;
 }
 
 /* -- the handler ----------------------------------------------------------- */
@@ -209,21 +136,21 @@ static bool step_ready(tiny_http_conn *c) {
     tiny_http_wait(c);
     return false;
   }
-  if (!s) return refuse(c, 503);
+  if (!s) return tiny_http_refuse(c, 503);
   c->phase = TINY_HTTP_BUSY;
   c->refs++; /* the handler's */
   if (s->begin(s, c) == 0) return c->phase != TINY_HTTP_BUSY;
   tiny_http_drop(c);
-  return refuse(c, 500);
+  return tiny_http_refuse(c, 500);
 }
 
 /* Something came while a handler is at work. */
 static bool step_busy(tiny_http_conn *c) {
   const tiny_http_hooks *hooks = c->http->hooks;
-  bool waits = tiny_http_bytes_pending(&c->out) > 0 || c->file >= 0;
+  bool waits = tiny_buffer_pending(&c->out) > 0 || c->file >= 0;
   if (waits && tiny_http_flush(c) != UV_EAGAIN && c->writer) hooks->writable(c);
   if (c->phase == TINY_HTTP_BUSY && c->reader) hooks->readable(c);
-  bool left = c->phase == TINY_HTTP_BUSY && c->stream.hung_up && settings(c)->watches;
+  bool left = c->phase == TINY_HTTP_BUSY && c->stream.hung_up && tiny_http_settings(c)->watches;
   if (left) hooks->gone(c);
   return c->phase != TINY_HTTP_BUSY;
 }
@@ -245,10 +172,10 @@ void tiny_http_over(tiny_http_conn *c, int status, bool now) {
 
 /* What was sent renews the time for the rest, so much at a time. */
 static bool await_flush(tiny_http_conn *c) {
-  uint64_t left = tiny_http_bytes_pending(&c->out) + c->file_left;
+  uint64_t left = tiny_buffer_pending(&c->out) + c->file_left;
   if (c->mark && left + TINY_HTTP_MARK > c->mark) return false;
   c->mark = left;
-  tiny_http_due(c, settings(c)->write_ms);
+  tiny_http_due(c, tiny_http_settings(c)->write_ms);
   return false;
 }
 
@@ -258,7 +185,7 @@ static void next_request(tiny_http_conn *c) {
   c->replied = c->streams = c->chunked = c->mute = c->large = false;
   c->mark = 0;
   c->phase = TINY_HTTP_HEAD;
-  tiny_http_due(c, settings(c)->idle_ms);
+  tiny_http_due(c, tiny_http_settings(c)->idle_ms);
 }
 
 /* Closing with bytes unread resets the connection, and the client might lose the answer: wait for
@@ -307,7 +234,7 @@ static bool step_linger(tiny_http_conn *c) {
 static bool step(tiny_http_conn *c) {
   switch (c->phase) {
   case TINY_HTTP_HEAD: return step_head(c);
-  case TINY_HTTP_BODY: return step_body(c);
+  case TINY_HTTP_BODY: return tiny_http_step_body(c);
   case TINY_HTTP_READY: return step_ready(c);
   case TINY_HTTP_BUSY: return step_busy(c);
   case TINY_HTTP_FLUSH: return step_flush(c);
@@ -333,7 +260,7 @@ void tiny_http_expire(tiny_http_conn *c) {
     tiny_http_end(c);
     return;
   }
-  refuse(c, 408);
+  tiny_http_refuse(c, 408);
   tiny_http_run(c);
 }
 
@@ -361,7 +288,7 @@ void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const ti
   }
   tiny_port_join(port);
   atomic_fetch_add_explicit(http->harbour->connections, 1, memory_order_relaxed);
-  tiny_http_due(c, settings(c)->head_ms);
+  tiny_http_due(c, tiny_http_settings(c)->head_ms);
 }
 
 const tiny_http_head *tiny_http_request_head(const tiny_http_conn *c) { return &c->request->head; }

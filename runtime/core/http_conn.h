@@ -53,6 +53,8 @@ tiny_http_request *tiny_http_request_new(tiny_http *http,
 void tiny_http_request_free(tiny_http *http, tiny_http_request *request);
 
 /* -- http_conn.c: one connection */
+const tiny_http_server *tiny_http_settings(const tiny_http_conn *conn); /* of whoever serves now */
+bool tiny_http_refuse(tiny_http_conn *conn, int status); /* answer, and close. Returns true. */
 void tiny_http_run(tiny_http_conn *conn);    /* as far as it goes. Top of a turn only. */
 void tiny_http_expire(tiny_http_conn *conn); /* its deadline has passed */
 void tiny_http_end(tiny_http_conn *conn);    /* close it; frees it unless it is busy */
@@ -61,10 +63,10 @@ const tiny_http_server *
 tiny_http_server_of(const tiny_http_conn *conn); /* NULL when its port is closed */
 void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
 
+/* -- http_body.c: what comes after the head */
+bool tiny_http_step_body(tiny_http_conn *conn); /* a step of TINY_HTTP_BODY */
+
 /* -- http_out.c: what is sent */
-int tiny_http_bytes_add(tiny_http_bytes *bytes, const char *data,
-                        size_t size); /* 0, or UV_ENOMEM */
-void tiny_http_bytes_free(tiny_http_bytes *bytes);
 int tiny_http_flush(tiny_http_conn *conn);     /* 0 when all is out, UV_EAGAIN, or why not */
 void tiny_http_continue(tiny_http_conn *conn); /* the client may send the body */
 

@@ -15,20 +15,24 @@ enum {
   UNMET = -417
 };
 
-/* 1: token characters; 2: field values, and targets but for blanks */
+/* Kinds of characters; values are made of those of targets, and blanks. */
+enum { TOKEN = 1, TARGET = 2, HOST = 4, BLANK = 8 };
+
 static const unsigned char kinds[256] = {
-    ['!'] = 3,         ['"'] = 2,  ['#'] = 3, ['$'] = 3,         ['%'] = 3, ['&'] = 3,
-    ['\''] = 3,        ['('] = 2,  [')'] = 2, ['*'] = 3,         ['+'] = 3, [','] = 2,
-    ['-'] = 3,         ['.'] = 3,  ['/'] = 2, ['0' ... '9'] = 3, [':'] = 2, [';'] = 2,
-    ['<'] = 2,         ['='] = 2,  ['>'] = 2, ['?'] = 2,         ['@'] = 2, ['A' ... 'Z'] = 3,
-    ['['] = 2,         ['\\'] = 2, [']'] = 2, ['^'] = 3,         ['_'] = 3, ['`'] = 3,
-    ['a' ... 'z'] = 3, ['{'] = 2,  ['|'] = 3, ['}'] = 2,         ['~'] = 3, [128 ... 255] = 2};
+    ['\t'] = 8,        [' '] = 8,         ['!'] = 7,        ['"'] = 2,  ['#'] = 3,
+    ['$'] = 7,         ['%'] = 3,         ['&'] = 7,        ['\''] = 7, ['('] = 6,
+    [')'] = 6,         ['*'] = 7,         ['+'] = 7,        [','] = 2,  ['-'] = 7,
+    ['.'] = 7,         ['/'] = 2,         [':'] = 6,        [';'] = 6,  ['<'] = 2,
+    ['='] = 6,         ['>'] = 2,         ['?'] = 2,        ['@'] = 2,  ['['] = 6,
+    ['\\'] = 2,        [']'] = 6,         ['^'] = 3,        ['_'] = 7,  ['`'] = 3,
+    ['{'] = 2,         ['|'] = 3,         ['}'] = 2,        ['~'] = 7,  ['0' ... '9'] = 7,
+    ['A' ... 'Z'] = 7, ['a' ... 'z'] = 7, [128 ... 255] = 6};
 
-bool tiny_http_is_token(unsigned char c) { return kinds[c] & 1; }
+static bool is(char c, unsigned char kind) { return kinds[(unsigned char)c] & kind; }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool tiny_http_is_token(unsigned char c) { return kinds[c] & TOKEN; }
 
-static bool is_value(char c) { return kinds[(unsigned char)c] & 2 || is_blank(c); }
+static bool is_blank(char c) { return is(c, BLANK); }
 
 /* -- the end --------------------------------------------------------------- */
 
@@ -59,12 +63,14 @@ typedef struct reader {
 } reader;
 
 static tiny_span until(reader *r, unsigned char kind) {
-  uint32_t from = r->at;
-  while (r->at < r->end && kinds[(unsigned char)r->data[r->at]] & kind) r->at++;
-  return (tiny_span){from, r->at - from};
+  uint32_t from = r->at, at = from, end = r->end;
+  const char *data = r->data;
+  while (at < end && is(data[at], kind)) at++;
+  r->at = at;
+  return (tiny_span){from, at - from};
 }
 
-static bool is(const reader *r, tiny_span span, const char *text) {
+static bool is_text(const reader *r, tiny_span span, const char *text) {
   return span.size == strlen(text) && memcmp(r->data + span.at, text, span.size) == 0;
 }
 
@@ -83,7 +89,7 @@ static int split_target(reader *r, tiny_span target) {
     if (!slash || slash == text + 7) return BAD;
     skip = (uint32_t)(slash - text);
   }
-  if (text[skip] != '/' && !is(r, target, "*")) return BAD;
+  if (text[skip] != '/' && !is_text(r, target, "*")) return BAD;
   const char *mark = memchr(text + skip, '?', target.size - skip);
   uint32_t end = mark ? (uint32_t)(mark - text) : target.size;
   h->path = (tiny_span){target.at + skip, end - skip};
@@ -103,9 +109,9 @@ static int read_version(reader *r) {
 
 static int read_request_line(reader *r) {
   tiny_http_head *h = r->head;
-  h->method = until(r, 1);
+  h->method = until(r, TOKEN);
   if (h->method.size == 0 || r->at == r->end || r->data[r->at++] != ' ') return BAD;
-  h->target = until(r, 2);
+  h->target = until(r, TARGET);
   if (h->target.size == 0 || r->at == r->end || r->data[r->at++] != ' ') return BAD;
   int rc = read_version(r);
   return rc != 0 ? rc : split_target(r, h->target);
@@ -158,7 +164,7 @@ static int read_expect(reader *r, tiny_span value) {
 static int read_host(reader *r, tiny_span value) {
   if (r->hosts++ > 0) return BAD;
   for (uint32_t i = 0; i < value.size; i++)
-    if (strchr(" \t\"#%,/<>?@\\^`{|}", r->data[value.at + i])) return BAD;
+    if (!is(r->data[value.at + i], HOST)) return BAD;
   r->head->host = value;
   return 0;
 }
@@ -179,14 +185,12 @@ static int read_field(reader *r) {
   tiny_http_head *h = r->head;
   if (h->count == TINY_HTTP_FIELDS) return TOO_MANY;
   tiny_http_field *field = &h->fields[h->count++];
-  field->name = until(r, 1);
+  field->name = until(r, TOKEN);
   if (field->name.size == 0 || r->at == r->end || r->data[r->at++] != ':') return BAD;
-  while (r->at < r->end && is_blank(r->data[r->at])) r->at++;
-  uint32_t end = r->end;
-  while (end > r->at && is_blank(r->data[end - 1])) end--;
-  field->value = (tiny_span){r->at, end - r->at};
-  for (uint32_t i = r->at; i < end; i++)
-    if (!is_value(r->data[i])) return BAD;
+  until(r, BLANK);
+  field->value = until(r, TARGET | BLANK);
+  if (r->at < r->end) return BAD;
+  while (field->value.size > 0 && is_blank(r->data[r->at - 1])) r->at--, field->value.size--;
   return understand(r, field);
 }
 

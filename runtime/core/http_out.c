@@ -13,43 +13,18 @@ enum {
   FILE_PIECE = 1024 * 1024
 }; /* what may wait; what of a file is sent in one turn */
 
-/* -- bytes ----------------------------------------------------------------- */
-
-int tiny_http_bytes_add(tiny_http_bytes *b, const char *data, size_t size) {
-  if (b->at > 0) {
-    memmove(b->data, b->data + b->at, tiny_http_bytes_pending(b));
-    b->size -= b->at;
-    b->at = 0;
-  }
-  if (b->room - b->size < size) {
-    size_t room = b->room * 2 > b->size + size ? b->room * 2 : b->size + size;
-    char *grown = realloc(b->data, room);
-    if (!grown) return UV_ENOMEM;
-    b->data = grown;
-    b->room = room;
-  }
-  memcpy(b->data + b->size, data, size);
-  b->size += size;
-  return 0;
-}
-
-void tiny_http_bytes_free(tiny_http_bytes *b) {
-  free(b->data);
-  *b = (tiny_http_bytes){0};
-}
-
 /* -- sending --------------------------------------------------------------- */
 
 /* Send what goes through, keep the rest. What fails is told by conn->failed. */
 static void send_out(tiny_http_conn *c, const char *data, size_t size) {
   ssize_t n = 0;
-  while (!c->failed && size > 0 && tiny_http_bytes_pending(&c->out) == 0) {
+  while (!c->failed && size > 0 && tiny_buffer_pending(&c->out) == 0) {
     n = tiny_stream_push(&c->stream, data, size);
     if (n == UV_EAGAIN) break;
     if (n < 0) c->failed = (int)n;
     if (n > 0) data += n, size -= (size_t)n;
   }
-  if (!c->failed && size > 0) c->failed = tiny_http_bytes_add(&c->out, data, size);
+  if (!c->failed && size > 0 && tiny_buffer_add(&c->out, data, size) != 0) c->failed = UV_ENOMEM;
 }
 
 /* Two parts, in one system call when they fit together. 'a' is in the scratch buffer. */
@@ -81,9 +56,9 @@ static int flush_file(tiny_http_conn *c) {
 }
 
 int tiny_http_flush(tiny_http_conn *c) {
-  tiny_http_bytes *out = &c->out;
-  while (!c->failed && tiny_http_bytes_pending(out) > 0) {
-    ssize_t n = tiny_stream_push(&c->stream, out->data + out->at, tiny_http_bytes_pending(out));
+  tiny_buffer *out = &c->out;
+  while (!c->failed && tiny_buffer_pending(out) > 0) {
+    ssize_t n = tiny_stream_push(&c->stream, out->data + out->at, tiny_buffer_pending(out));
     if (n == UV_EAGAIN) return UV_EAGAIN;
     if (n < 0)
       c->failed = (int)n;
@@ -91,7 +66,7 @@ int tiny_http_flush(tiny_http_conn *c) {
       out->at += (size_t)n;
   }
   if (c->failed) return c->failed;
-  tiny_http_bytes_free(out);
+  tiny_buffer_free(out);
   if (c->file < 0) return 0;
   int rc = flush_file(c);
   if (rc != UV_EAGAIN) c->failed = rc;
@@ -164,7 +139,7 @@ int tiny_http_stream_begin(tiny_http_conn *c, const tiny_http_answer *answer) {
 int tiny_http_stream_write(tiny_http_conn *c, const char *data, size_t size) {
   if (c->failed) return c->failed;
   if (c->mute || size == 0) return 0;
-  if (tiny_http_bytes_pending(&c->out) > PILE) return UV_EAGAIN;
+  if (tiny_buffer_pending(&c->out) > PILE) return UV_EAGAIN;
   int prefix = c->chunked ? sprintf(c->http->scratch, "%zx\r\n", size) : 0;
   bool small = c->chunked && size + (size_t)prefix + 2 <= TINY_HTTP_SCRATCH;
   if (small) {

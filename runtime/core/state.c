@@ -34,6 +34,7 @@ void tiny_state_fini(tiny_state *state) {
   free(state->hung_stack);
   json_decref(state->app);
   json_decref(state->members);
+  json_decref(state->shared);
   pthread_mutex_destroy(&state->lock);
 }
 
@@ -70,6 +71,13 @@ void tiny_state_members(tiny_state *state, json_t *members) {
   pthread_mutex_lock(&state->lock);
   json_decref(state->members);
   state->members = members;
+  pthread_mutex_unlock(&state->lock);
+}
+
+void tiny_state_shared(tiny_state *state, json_t *shared) {
+  pthread_mutex_lock(&state->lock);
+  json_decref(state->shared);
+  state->shared = shared;
   pthread_mutex_unlock(&state->lock);
 }
 
@@ -225,6 +233,8 @@ static void add_identity(tiny_state *state, json_t *info, uint64_t now) {
   json_object_set_new(info, "token", state->token ? count(state->token) : json_null());
   json_object_set_new(info, "members",
                       state->members ? json_deep_copy(state->members) : json_null());
+  json_object_set_new(info, "shared_conf",
+                      state->shared ? json_deep_copy(state->shared) : json_null());
   json_object_set_new(info, "start_time", point(state->start_time));
   json_object_set_new(info, "uptime", seconds(now - state->start_ns));
 }

@@ -67,6 +67,7 @@ struct tiny_state {
   const char *role;  /* "active" or "standby"; NULL: not one of several */
   uint64_t token;    /* of the present term; 0: none */
   json_t *members;   /* of the cluster, as objects; NULL: not one of several */
+  json_t *shared;    /* their configuration, as rollout.h shows it; NULL: they share none */
   tiny_told_fn told; /* the watcher; NULL: nobody */
   void *told_data;
 };
@@ -88,6 +89,9 @@ void tiny_state_app(tiny_state *state, const char *name, double value, bool add)
 /* Our part in the cluster: literals only; and who is in it (a reference that is taken over). */
 void tiny_state_role(tiny_state *state, const char *role, uint64_t token);
 void tiny_state_members(tiny_state *state, json_t *members);
+
+/* How far the configuration that the cluster shares has come (a reference that is taken over). */
+void tiny_state_shared(tiny_state *state, json_t *shared);
 
 /* Have 'told' called with all news, on the thread that brings them and under the lock: it must
  * neither wait nor come back here. One watcher at a time, NULL for none. Any thread. */

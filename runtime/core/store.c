@@ -2,8 +2,7 @@
  * store.c -- one key, written by a transaction that compares who is the active. */
 #include "store.h"
 
-#include "base64.h"
-#include "election_text.h"
+#include "etcd_text.h"
 #include "talk.h"
 
 #include <errno.h>
@@ -71,13 +70,6 @@ static void compact(void *owner) {
                 TIMEOUT_MS, on_compacted);
 }
 
-static json_t *compare(const char *key, const char *target, const char *field, uint64_t revision) {
-  char text[24];
-  snprintf(text, sizeof text, "%llu", (unsigned long long)revision);
-  return json_pack("{s:s,s:s,s:s,s:s}", "key", key, "target", target, "result", "EQUAL", field,
-                   text);
-}
-
 static json_t *look(const char *key) {
   return json_pack("{s:{s:s,s:b}}", "request_range", "key", key, "keys_only", 1);
 }
@@ -86,16 +78,10 @@ static json_t *look(const char *key) {
  * be done much later, and must not overwrite what came after it. Otherwise say what there is. */
 static json_t *put_request(const tiny_store *s) {
   return json_pack("{s:[o,o],s:[{s:{s:s,s:s}}],s:[o,o]}", "compare",
-                   compare(s->fence, "CREATE", "create_revision", s->token),
-                   compare(s->key, "MOD", "mod_revision", s->revision), "success", "request_put",
-                   "key", s->key, "value", s->text, "failure", look(s->fence), look(s->key));
-}
-
-/* A revision of the key that the n-th request has found; 0 where there is none. */
-static uint64_t seen(const json_t *answer, size_t n, const char *field) {
-  const json_t *response = json_array_get(json_object_get(answer, "responses"), n);
-  const json_t *kvs = json_object_get(json_object_get(response, "response_range"), "kvs");
-  return tiny_election_number(json_array_get(kvs, 0), field);
+                   tiny_etcd_compare(s->fence, "CREATE", "create_revision", s->token),
+                   tiny_etcd_compare(s->key, "MOD", "mod_revision", s->revision), "success",
+                   "request_put", "key", s->key, "value", s->text, "failure", look(s->fence),
+                   look(s->key));
 }
 
 static bool in_time(const tiny_store *s) { return uv_hrtime() < s->put_until_ns; }
@@ -103,8 +89,8 @@ static bool in_time(const tiny_store *s) { return uv_hrtime() < s->put_until_ns;
 static void put(void *owner);
 
 static void on_refused(tiny_store *s, const json_t *answer) {
-  uint64_t active = seen(answer, 0, "create_revision");
-  s->revision = seen(answer, 1, "mod_revision");
+  uint64_t active = tiny_etcd_number(tiny_etcd_found(answer, 0), "create_revision");
+  s->revision = tiny_etcd_number(tiny_etcd_found(answer, 1), "mod_revision");
   if (active == s->token && in_time(s))
     put(s);
   else
@@ -122,7 +108,7 @@ static void on_put(void *owner, int code, const char *message) {
   } else if (!json_is_true(json_object_get(answer, "succeeded"))) {
     on_refused(s, answer);
   } else {
-    s->revision = tiny_election_number(json_object_get(answer, "header"), "revision");
+    s->revision = tiny_etcd_number(json_object_get(answer, "header"), "revision");
     compact(s);
     end_put(s, 0, "");
   }
@@ -184,14 +170,6 @@ void tiny_store_stop(tiny_store *s) {
 
 /* -- opening and closing --------------------------------------------------- */
 
-static char *key_of(const char *name, const char *rest) {
-  char plain[128];
-  int size = snprintf(plain, sizeof plain, "/tiny/%.64s/%s", name, rest);
-  char *key = malloc(TINY_BASE64_ROOM(sizeof plain));
-  if (key) tiny_base64_encode(plain, (size_t)size, key);
-  return key;
-}
-
 static void free_store(tiny_store *s) {
   free(s->key);
   free(s->fence);
@@ -209,8 +187,8 @@ tiny_store *tiny_store_open(uv_loop_t *loop, tiny_log *log, const tiny_etcd_plug
   s->loop = loop;
   s->log = log;
   s->plugin = plugin;
-  s->key = key_of(name, "checkpoint");
-  s->fence = key_of(name, "election/active");
+  s->key = tiny_etcd_key("/tiny/%s/checkpoint", name);
+  s->fence = tiny_etcd_key("/tiny/%s/election/active", name);
   if (s->key && s->fence) s->etcd = plugin->open(loop, settings);
   if (!s->etcd) {
     free_store(s);

@@ -212,4 +212,6 @@ uint64_t tiny_timers_round(const tiny_timers *timers, uint64_t due_ns) {
   return tick_of(timers->span, due_ns) * timers->span;
 }
 
+uint32_t tiny_timers_soon(const tiny_timers *timers) { return tiny_wheel_soon(&timers->wheel); }
+
 uint32_t tiny_timers_pending(const tiny_timers *timers) { return timers->wheel.pending; }

@@ -43,6 +43,9 @@ void tiny_timers_hold(tiny_timers *timers, tiny_due_kind kind, bool held);
  * of the loop, one that is centuries away never. O(1). Returns its id, or 0 when out of memory. */
 tiny_due tiny_timers_add(tiny_timers *timers, uint64_t due_ns, tiny_due_kind kind, uint64_t word);
 
+/* The low half of the id of one that is due soon after the one whose handler runs, or 0. */
+uint32_t tiny_timers_soon(const tiny_timers *timers);
+
 /* Take a pending one out: whether it was pending. O(1). 0 and ids that are over are allowed. */
 bool tiny_timers_remove(tiny_timers *timers, tiny_due id);
 

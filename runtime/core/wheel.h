@@ -55,6 +55,10 @@ typedef struct tiny_wheel_due {
 } tiny_wheel_due;
 bool tiny_wheel_take(tiny_wheel *wheel, tiny_wheel_due *due);
 
+/* The low half of the id of a node that will be taken shortly, to have at hand what belongs to it; 0 when
+ * that is not known. */
+uint32_t tiny_wheel_soon(const tiny_wheel *wheel);
+
 /* Let the due ones of a kind wait, or no longer, keeping their order. */
 void tiny_wheel_hold(tiny_wheel *wheel, unsigned kind, bool held);
 

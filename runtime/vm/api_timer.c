@@ -47,10 +47,20 @@ static void on_end(tiny_task *task) {
   }
 }
 
-/* start(execute): timers fire from now on; 'execute' asks for them by next() */
+static void forget_slots(tiny_generation *g) {
+  luaL_unref(g->L, LUA_REGISTRYINDEX, g->due_slots);
+  g->due_slots = LUA_NOREF;
+}
+
+/* start(execute, slots): timers fire from now on; 'execute' asks for them by next(). 'slots' is where it
+ * finds what they call. */
 static int l_start(lua_State *L) {
   tiny_generation *g = generation_of(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  forget_slots(g);
+  lua_pushvalue(L, 2);
+  g->due_slots = luaL_ref(L, LUA_REGISTRYINDEX);
   g->timers_on = true;
   if (g->executing) return 0; /* a function that began before a reload which was refused */
   tiny_task *task = tiny_task_new(L, g, TINY_TASK_TIMER);
@@ -61,12 +71,24 @@ static int l_start(lua_State *L) {
   return 0;
 }
 
+/* With many timers the functions of each two that follow one another are far apart in memory: waiting
+ * for that is most of what firing them takes. */
+static void fetch_soon(lua_State *L, tiny_generation *g) {
+  uint32_t soon = tiny_timers_soon(timers_of(g));
+  if (!soon) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, g->due_slots);
+  lua_rawgeti(L, -1, (int)soon);
+  __builtin_prefetch(lua_topointer(L, -1));
+  lua_pop(L, 2);
+}
+
 void tiny_executor_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
   tiny_generation *g = (tiny_generation *)(uintptr_t)word;
   tiny_task *task = g->executor;
   (void)data, (void)now;
   count(g, -1);
   g->executor = NULL;
+  fetch_soon(task->co, g);
   lua_pushnil(task->co);
   lua_pushinteger(task->co, (uint32_t)id);
   tiny_task_resume_with(task, 2);
@@ -75,6 +97,7 @@ void tiny_executor_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) 
 
 void tiny_executor_stop(tiny_generation *g) {
   g->timers_on = false;
+  forget_slots(g);
   tiny_workers_stop(g);
   if (g->timers > 0) {
     tiny_timers_forget(timers_of(g), TINY_DUE_TIMER, (uintptr_t)g);

@@ -147,10 +147,11 @@ static int send_arguments(lua_State *L, tiny_zsocket *z) {
 
 /* offer(socket, parts...) -> whether it was sent. Never waits; send() tells why not. */
 static int l_offer(lua_State *L) {
-  tiny_zsocket *z = check(L);
-  tiny_task *task = tiny_task_here(L, "zmq:send");
-  bool sent = z && !tiny_task_is_greedy(task) && send_arguments(L, z) == 0;
-  lua_pushboolean(L, sent);
+  const tiny_handle *handle = tiny_handle_check(L, 1, &kind);
+  tiny_zsocket *z = handle->thing;
+  tiny_task *task = handle->generation->current;
+  bool may = z && z->zmq && task && task->co == L && !tiny_task_is_greedy(task);
+  lua_pushboolean(L, may && send_arguments(L, z) == 0);
   return 1;
 }
 
@@ -181,14 +182,14 @@ static int l_send(lua_State *L) {
   return tiny_zsocket_park_writer(z, task, deadline);
 }
 
-/* handle(socket, fn, limit): call fn with each message, up to so many at a time */
+/* handle(socket, limit, fn, pump): pump(holder) calls fn with each message, up to so many at a time */
 static int l_handle(lua_State *L) {
   tiny_zsocket *z = check(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_Integer limit = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, limit >= 1, 3, "at least 1 is expected");
+  lua_Integer limit = luaL_checkinteger(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  luaL_checktype(L, 4, LUA_TFUNCTION);
   if (!z || !owns(L, z)) return luaL_error(L, "zmq:on: the socket is closed");
-  lua_settop(L, 2);
+  lua_settop(L, 4);
   tiny_zholder_handle(tiny_zsocket_holder(z), L, (unsigned)limit);
   tiny_zsocket_fail_readers(z);
   tiny_zsocket_want(z);
@@ -273,6 +274,7 @@ static const luaL_Reg functions[] = {
     {"offer", l_offer},
     {"send", l_send},
     {"handle", l_handle},
+    {"next", tiny_zholder_next},
     {"subscribe", l_subscribe},
     {"subscribe_only", l_subscribe_only},
     {"endpoint", l_endpoint},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * build.c -- conf.lua and the script into a fresh state, with a deadline. */
 #include "build.h"
+#include "conf_push.h"
 #include "conf_take.h"
 #include "guard.h"
 #include "runtime.h"
@@ -84,7 +85,8 @@ static int load_conf(lua_State *L, load_call *call) {
   tiny_generation *g = call->generation;
   lua_getfield(L, -1, "load_conf");
   lua_pushstring(L, call->conf);
-  lua_call(L, 1, 2); /* driver conf why */
+  tiny_conf_push(L, g->shared);
+  lua_call(L, 2, 2); /* driver conf why */
   if (lua_isnil(L, -2)) return refuse_load(L, call), -1;
   lua_pop(L, 1);
   json_t *keys = tiny_conf_take(L, -1, call->why, call->why_size);
@@ -92,6 +94,7 @@ static int load_conf(lua_State *L, load_call *call) {
   if (!keys) return -1;
   g->conf = tiny_conf_new(keys, call->conf);
   if (!g->conf) return luaL_error(L, "not enough memory");
+  tiny_conf_share(g->conf, json_incref(g->shared));
   set_deadline(g, tiny_conf_ms(g->conf, "svr.load_timeout"));
   return limit_memory(L, call);
 }

@@ -23,16 +23,18 @@ bool tiny_duty_clustered(const tiny_conf *conf) {
   return tiny_conf_json(conf, "svr.cluster.etcd") != NULL;
 }
 
-int tiny_duty_check(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
-  if (tiny_duty_clustered(old) == tiny_duty_clustered(new)) return 0;
-  snprintf(why, why_size, "%s: svr.cluster.etcd has come or gone: that needs a restart",
-           tiny_conf_file(new));
-  return -1;
-}
-
 static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
   const json_t *one = tiny_conf_json(a, key), *other = tiny_conf_json(b, key);
   return one == other || json_equal(one, other);
+}
+
+int tiny_duty_check(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
+  const char *what = NULL;
+  if (!same(old, new, "svr.cluster.conf_prefix")) what = "svr.cluster.conf_prefix has changed";
+  if (tiny_duty_clustered(old) != tiny_duty_clustered(new))
+    what = "svr.cluster.etcd has come or gone";
+  if (what) snprintf(why, why_size, "%s: %s: that needs a restart", tiny_conf_file(new), what);
+  return what ? -1 : 0;
 }
 
 static void warn_of_ttl(const tiny *rt, const tiny_conf *conf) {
@@ -70,6 +72,12 @@ tiny_duty *tiny_duty_open(tiny *rt, const tiny_conf *conf, char *why, size_t why
   return d;
 }
 
+/* Who has not got what all share is no candidate yet. */
+static void offer(tiny_duty *d, const tiny_conf *conf) {
+  if (!tiny_conf_string(conf, "svr.cluster.conf_prefix") || tiny_conf_shared(conf))
+    tiny_duty_send_stand(d);
+}
+
 void tiny_duty_follow(tiny_duty *d, const tiny_conf *conf) {
   static const char *const keys[] = {"svr.cluster.etcd", "svr.cluster.ttl", "svr.cluster.tls",
                                      "svr.cluster.user"};
@@ -79,7 +87,17 @@ void tiny_duty_follow(tiny_duty *d, const tiny_conf *conf) {
     changed = changed || !same(before, conf, keys[i]);
   if (changed) warn_of_ttl(d->runtime, conf);
   if (changed) tiny_duty_send_settings(d, conf);
+  if (d) tiny_duty_send_applied(d, conf);
+  if (tiny_duty_standing(d)) offer(d, conf);
   tiny_conf_drop(before);
+}
+
+json_t *tiny_duty_shared(tiny_duty *d) {
+  if (!d || d->term != TINY_IDLE) return d ? json_incref(d->shared) : NULL;
+  tiny_conf *last = tiny_state_hold_conf(&d->runtime->state);
+  json_t *shared = last ? json_incref((json_t *)(uintptr_t)tiny_conf_shared(last)) : NULL;
+  tiny_conf_drop(last);
+  return shared;
 }
 
 /* -- terms ----------------------------------------------------------------- */
@@ -95,7 +113,7 @@ void tiny_duty_stand(tiny_duty *d) {
   d->term = TINY_WAITING;
   d->token = 0;
   show(d, "standby");
-  tiny_duty_send_stand(d);
+  offer(d, d->runtime->current->conf);
 }
 
 bool tiny_duty_standing(const tiny_duty *d) { return d && d->term == TINY_WAITING; }
@@ -274,5 +292,6 @@ void tiny_duty_free(tiny_duty *d) {
   if (!d) return;
   free(d->name);
   json_decref(d->identity);
+  json_decref(d->shared);
   free(d);
 }

@@ -22,6 +22,11 @@ tiny_duty *tiny_duty_open(tiny *runtime, const tiny_conf *conf, char *why, size_
 /* Another conf is in force: its endpoints, credentials and times count from here on. */
 void tiny_duty_follow(tiny_duty *duty, const tiny_conf *conf);
 
+/* What of etcd goes over the conf.lua of the generation that is to be loaded next (shared_conf.h), a new
+ * reference: for a reload what is there now, for a new term what was in force in the last. NULL
+ * when there is nothing of that. */
+json_t *tiny_duty_shared(tiny_duty *duty);
+
 /* The generation in force has been loaded and waits: it may be elected. */
 void tiny_duty_stand(tiny_duty *duty);
 bool tiny_duty_standing(const tiny_duty *duty);
@@ -56,7 +61,7 @@ void tiny_duty_serve(tiny_duty *duty);
 /* All of Lua is gone: let another be elected at once, and wait for etcd to say so, a second at the most. */
 void tiny_duty_resign(tiny_duty *duty);
 
-/* After tiny_control_close(). */
+/* After tiny_control_close(), when no ask is left in the inbox. */
 void tiny_duty_free(tiny_duty *duty);
 
 #endif

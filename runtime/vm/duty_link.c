@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * duty_link.c -- what the loop thread and the election, on the control thread, tell each other. */
 #include "duty_parts.h"
+#include "election_text.h"
 #include "runtime.h"
 
 #include <errno.h>
@@ -78,11 +79,7 @@ static bool led_by_another(const tiny_duty *d, const json_t *list) {
   const json_t *member;
   json_array_foreach(list, i, member) {
     bool active = strcmp(json_string_value(json_object_get(member, "role")), "active") == 0;
-    json_t *bare = json_copy((json_t *)(uintptr_t)member);
-    json_object_del(bare, "role");
-    bool ours = json_equal(bare, d->identity);
-    json_decref(bare);
-    if (active && !ours) return true;
+    if (active && !tiny_election_same(member, d->identity)) return true;
   }
   return false;
 }
@@ -90,6 +87,7 @@ static bool led_by_another(const tiny_duty *d, const json_t *list) {
 static void members(void *data, json_t *list) {
   tiny_duty *d = data;
   if (led_by_another(d, list)) atomic_store(&d->was_led, true);
+  tiny_duty_conf_members(d, list);
   tiny_state_members(&d->runtime->state, list);
 }
 
@@ -108,7 +106,7 @@ static void tell(tiny_duty *d, void (*run)(tiny_errand *), const tiny_conf *conf
   tiny_control_send(d->runtime->control, &e->errand);
 }
 
-static tiny_duty *taken(tiny_errand *sent) {
+tiny_duty *tiny_duty_taken(tiny_errand *sent) {
   tiny_duty *d = ((errand *)sent)->duty;
   tiny_conf_drop(((errand *)sent)->conf);
   free(sent);
@@ -179,100 +177,24 @@ static void on_settings(tiny_errand *sent) {
     tiny_store_settle(d->store, &settings);
   else
     open_store(d, &settings);
+  tiny_duty_conf_settle(d, conf, &settings);
   free_settings(&settings);
-  taken(sent);
+  tiny_duty_taken(sent);
+}
+
+static void on_applied(tiny_errand *sent) {
+  tiny_duty_conf_applied(((errand *)sent)->duty, ((errand *)sent)->conf);
+  tiny_duty_taken(sent);
 }
 
 static void on_stand(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
+  tiny_duty *d = tiny_duty_taken(sent);
   if (d->election) tiny_election_stand(d->election);
 }
 
 static void on_step_down(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
+  tiny_duty *d = tiny_duty_taken(sent);
   if (d->election) tiny_election_step_down(d->election);
-}
-
-/* -- the checkpoint in etcd: there and back -------------------------------- */
-
-typedef struct trip {
-  tiny_errand errand;
-  tiny_duty *duty;
-  uint64_t token;
-  char *text;
-  int rc;
-  char why[256];
-  void (*kept)(void *data, int rc, const char *why);
-  void (*fetched)(void *data, int rc, char *text);
-  void *data;
-} trip;
-
-static void on_return(tiny_ask *ask) {
-  trip *t = ask->data;
-  if (t->kept) t->kept(t->data, t->rc, t->why);
-  if (t->fetched) t->fetched(t->data, t->rc, t->text);
-  free(t);
-  tiny_ask_done(ask, true, "");
-}
-
-static void return_trip(trip *t, int rc, const char *why) {
-  t->rc = rc;
-  snprintf(t->why, sizeof t->why, "%s", why);
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = on_return;
-  ask->data = t;
-  tiny_inbox_post(t->duty->runtime->inbox, ask);
-}
-
-static void on_kept(void *data, int rc, const char *why) { return_trip(data, rc, why); }
-
-static void on_fetched(void *data, int rc, const char *text) {
-  trip *t = data;
-  t->text = text ? strdup(text) : NULL;
-  return_trip(t, text && !t->text ? -ENOMEM : rc, "");
-}
-
-static void keep(tiny_errand *sent) {
-  trip *t = (trip *)sent;
-  char *text = t->text;
-  t->text = NULL;
-  if (t->duty->store) {
-    tiny_store_put(t->duty->store, t->token, text, on_kept, t);
-    return;
-  }
-  free(text);
-  return_trip(t, -ENOMEM, "not enough memory");
-}
-
-static void fetch(tiny_errand *sent) {
-  trip *t = (trip *)sent;
-  if (t->duty->store)
-    tiny_store_get(t->duty->store, on_fetched, t);
-  else
-    return_trip(t, -ENOMEM, "not enough memory");
-}
-
-void tiny_duty_keep(tiny_duty *d, char *text, void (*done)(void *data, int rc, const char *why),
-                    void *data) {
-  trip *t = calloc(1, sizeof *t);
-  if (!t) {
-    free(text);
-    done(data, -ENOMEM, "not enough memory");
-    return;
-  }
-  *t = (trip){{keep, NULL}, d, d->token, text, 0, "", done, NULL, data};
-  tiny_control_send(d->runtime->control, &t->errand);
-}
-
-void tiny_duty_fetch(tiny_duty *d, void (*done)(void *data, int rc, char *text), void *data) {
-  trip *t = calloc(1, sizeof *t);
-  if (!t) {
-    done(data, -ENOMEM, NULL);
-    return;
-  }
-  *t = (trip){{fetch, NULL}, d, d->token, NULL, 0, "", NULL, done, data};
-  tiny_control_send(d->runtime->control, &t->errand);
 }
 
 /* -- leaving --------------------------------------------------------------- */
@@ -286,7 +208,7 @@ static void on_resigned(tiny_ask *ask) {
 static void resigned(void *data) { post_call(data, on_resigned); }
 
 static void resign(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
+  tiny_duty *d = tiny_duty_taken(sent);
   if (d->election)
     tiny_election_resign(d->election, resigned, d);
   else
@@ -294,9 +216,10 @@ static void resign(tiny_errand *sent) {
 }
 
 static void close_election(tiny_errand *sent) {
-  tiny_duty *d = taken(sent);
+  tiny_duty *d = tiny_duty_taken(sent);
   if (d->election) tiny_election_close(d->election);
   if (d->store) tiny_store_close(d->store);
+  tiny_duty_conf_close(d);
   d->election = NULL;
   d->store = NULL;
 }
@@ -304,6 +227,7 @@ static void close_election(tiny_errand *sent) {
 /* -- errands --------------------------------------------------------------- */
 
 void tiny_duty_send_settings(tiny_duty *d, const tiny_conf *conf) { tell(d, on_settings, conf); }
+void tiny_duty_send_applied(tiny_duty *d, const tiny_conf *conf) { tell(d, on_applied, conf); }
 void tiny_duty_send_stand(tiny_duty *d) { tell(d, on_stand, NULL); }
 void tiny_duty_send_step_down(tiny_duty *d) { tell(d, on_step_down, NULL); }
 void tiny_duty_send_resign(tiny_duty *d) { tell(d, resign, NULL); }

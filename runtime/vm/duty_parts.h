@@ -3,8 +3,11 @@
 #ifndef TINY_DUTY_PARTS_H
 #define TINY_DUTY_PARTS_H
 
+#include "control.h"
 #include "duty.h"
 #include "election.h"
+#include "rollout.h"
+#include "shared_conf.h"
 #include "store.h"
 #include "talk.h"
 
@@ -20,10 +23,12 @@ struct tiny_duty {
   tiny *runtime;
   tiny_lead lead;
   const tiny_etcd_plugin *plugin;
-  tiny_election *election; /* the control thread's */
-  tiny_store *store;       /* the control thread's */
+  tiny_election *election;   /* the control thread's */
+  tiny_store *store;         /* the control thread's */
+  tiny_shared_conf *sharing; /* the control thread's; NULL without svr.cluster.conf_prefix, */
+  tiny_rollout *rollout;     /* as is this */
   char *name;
-  json_t *identity;
+  json_t *identity; /* the control thread's, once it has joined */
 
   /* The loop thread's. */
   tiny_term term;
@@ -31,6 +36,7 @@ struct tiny_duty {
   bool elected;
   const char *deposed; /* why; NULL: not */
   bool resigned;
+  json_t *shared; /* what of our conf.lua is in etcd; NULL while that is not known */
 
   /* From one to the other. */
   _Atomic uint64_t new_token;
@@ -46,5 +52,16 @@ void tiny_duty_send_stand(tiny_duty *duty);
 void tiny_duty_send_step_down(tiny_duty *duty);
 void tiny_duty_send_resign(tiny_duty *duty); /* sets 'resigned' in the end */
 void tiny_duty_send_close(tiny_duty *duty);
+void tiny_duty_send_applied(tiny_duty *duty, const tiny_conf *conf); /* it is in force */
+
+/* An errand that has been done: its duty; it is freed. Control thread. */
+tiny_duty *tiny_duty_taken(tiny_errand *errand);
+
+/* duty_conf.c: the shared configuration's part of these errands. Control thread. */
+void tiny_duty_conf_settle(tiny_duty *duty, const tiny_conf *conf,
+                           const tiny_etcd_settings *settings);
+void tiny_duty_conf_applied(tiny_duty *duty, const tiny_conf *conf);
+void tiny_duty_conf_members(tiny_duty *duty, const json_t *members);
+void tiny_duty_conf_close(tiny_duty *duty);
 
 #endif

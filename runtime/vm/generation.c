@@ -88,6 +88,7 @@ tiny_generation *tiny_generation_open(tiny *runtime, uint64_t number) {
   g->runtime = runtime;
   g->scheduler = runtime->scheduler;
   g->number = number;
+  g->due_slots = LUA_NOREF;
   g->L = luaL_newstate();
   if (g->L && lua_cpcall(g->L, setup, g) == 0) return g;
   tiny_generation_close(g);
@@ -112,6 +113,7 @@ void tiny_generation_close(tiny_generation *g) {
     lua_close(g->L);
   }
   tiny_conf_drop(g->conf);
+  json_decref(g->shared);
   free(g);
 }
 

@@ -27,6 +27,7 @@ struct tiny_generation {
   tiny_allocator allocator; /* of svr.lua.memory_limit; all 0 without one */
   tiny_life life;
   tiny_conf *conf;                /* NULL until loaded */
+  json_t *shared;                 /* what of etcd goes over its conf.lua (shared_conf.h), or NULL */
   struct tiny_handle *handle;     /* all open ones */
   unsigned handles;               /* how many these are: sockets and processes */
   _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */
@@ -37,6 +38,7 @@ struct tiny_generation {
   int server;                     /* registry reference: nil until it is made */
   int run_call, add_trace;        /* registry references: what tiny_call() needs */
   int context;                    /* registry reference: what enter hands to the server */
+  int due_slots;                  /* registry reference: what its timers call */
   tiny_task *tasks;               /* all of them */
   tiny_task *current;             /* the one that runs now */
   tiny_scheduler *scheduler;

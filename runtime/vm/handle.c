@@ -70,8 +70,10 @@ static const tiny_handle_kind *kind_of(lua_State *L, int index) {
 }
 
 tiny_handle *tiny_handle_check(lua_State *L, int index, const tiny_handle_kind *kind) {
-  if (kind_of(L, index) != kind) luaL_typerror(L, index, kind->name);
-  return lua_touserdata(L, index);
+  tiny_handle *handle = lua_touserdata(L, index);
+  if (!handle || lua_objlen(L, index) != sizeof *handle || handle->kind != kind)
+    luaL_typerror(L, index, kind->name);
+  return handle;
 }
 
 /* -- carrying -------------------------------------------------------------- */

@@ -61,14 +61,6 @@ void tiny_change_lost(tiny *rt) {
   tiny_closing_ask(rt, "error", 0, TINY_EXIT_ERROR);
 }
 
-/* A key that is known but has no effect yet must not look as if it had. */
-static void warn_of_unbuilt(tiny *rt) {
-  static const char *const keys[] = {"svr.cluster.conf_prefix", NULL};
-  for (int i = 0; keys[i]; i++)
-    if (tiny_conf_string(rt->current->conf, keys[i]))
-      tiny_warn(rt->log, "%s has no effect: this version does not have it", keys[i]);
-}
-
 static void tell_conf(tiny *rt) {
   const tiny_conf *conf = rt->current->conf;
   if (!tiny_conf_bool(conf, "svr.log_conf_on_reload")) return;
@@ -84,7 +76,6 @@ static void succeed(tiny *rt, const char *text) {
 
 void tiny_change_started(tiny *rt) {
   tiny_info(rt->log, "started: generation %llu", (unsigned long long)rt->current->number);
-  warn_of_unbuilt(rt);
   succeed(rt, "started");
 }
 

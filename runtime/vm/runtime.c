@@ -182,7 +182,6 @@ static void finish(tiny *rt) {
                  LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, forced != 0);
   rt->control = NULL;
-  tiny_duty_free(rt->duty);
   tiny_hung_close(rt);
   tiny_crash_stack_close(rt->crash_stack);
   tiny_pidfile_unlock(rt->pidfile);
@@ -254,6 +253,7 @@ static void destroy(tiny *rt) {
   assert(rc == 0);
   (void)rc;
   if (stuck) return;
+  tiny_duty_free(rt->duty);
   if (rt->inbox) tiny_inbox_free(rt->inbox);
   tiny_state_fini(&rt->state);
   json_decref(rt->phases);

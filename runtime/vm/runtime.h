@@ -120,6 +120,9 @@ void tiny_lua_enter(tiny_generation *generation, tiny_visit *visit, lua_State *r
                     const tiny_task *task, uint64_t limit_ns);
 /* Returns why Lua was stopped; that it hung is noted already. */
 tiny_stop tiny_lua_leave(tiny_generation *generation, tiny_visit *visit);
+/* Whether the innermost stretch has lasted for some milliseconds: who could go on should let the loop
+ * turn. */
+bool tiny_lua_lasts(const tiny_generation *generation);
 /* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if
  * it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);

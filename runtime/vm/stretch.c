@@ -18,6 +18,10 @@ void tiny_lua_enter(tiny_generation *g, tiny_visit *visit, lua_State *running,
   tiny_interrupt_enter(rt->interrupt, &visit->stretch, limit_ns);
 }
 
+bool tiny_lua_lasts(const tiny_generation *g) {
+  return atomic_load_explicit(&g->runtime->state.busy_since, memory_order_relaxed) != coarse_now();
+}
+
 tiny_stop tiny_lua_leave(tiny_generation *g, tiny_visit *visit) {
   tiny *rt = g->runtime;
   tiny_stop stop = TINY_STOP_NONE;

@@ -1,39 +1,42 @@
 /* SPDX-License-Identifier: MIT
- * zholder.c -- a generation's hold of a ZeroMQ socket, and the handler that gets the messages: each
- * in a task of its own. */
+ * zholder.c -- a generation's hold of a ZeroMQ socket, and the handler that gets the messages.
+ *
+ * A *pump* (lua/tiny/zmq.lua) is a task that calls the handler with one message after the other. As long
+ * as the handler does not wait, one pump takes all that comes: a task for each message would cost more
+ * than the message. */
 #include "runtime.h"
 #include "zsocket.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 
-enum { BATCH = 64 }; /* messages in one turn */
-
 tiny_zholder *tiny_zholder_new(tiny_generation *g) {
   tiny_zholder *h = calloc(1, sizeof *h);
-  if (h) *h = (tiny_zholder){.generation = g, .handler = LUA_NOREF, .limit = 1};
+  if (h) *h = (tiny_zholder){.generation = g, .handler = LUA_NOREF, .pump = LUA_NOREF, .refs = 1};
   return h;
 }
 
-static void free_holder(tiny_zholder *h) {
+void tiny_zholder_drop(tiny_zholder *h) {
+  if (--h->refs > 0) return;
   luaL_unref(h->generation->L, LUA_REGISTRYINDEX, h->handler);
+  luaL_unref(h->generation->L, LUA_REGISTRYINDEX, h->pump);
   free(h);
 }
 
-void tiny_zholder_leave(tiny_zholder *h) {
-  h->left = true;
-  if (h->live == 0) free_holder(h);
+static void replace(lua_State *L, int *ref) {
+  int fresh = luaL_ref(L, LUA_REGISTRYINDEX);
+  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  *ref = fresh;
 }
 
 void tiny_zholder_handle(tiny_zholder *h, lua_State *L, unsigned limit) {
-  int handler = luaL_ref(L, LUA_REGISTRYINDEX);
-  luaL_unref(L, LUA_REGISTRYINDEX, h->handler);
-  h->handler = handler;
+  replace(L, &h->pump);
+  replace(L, &h->handler);
   h->limit = h->socket->is_rep ? 1 : limit;
 }
 
 bool tiny_zholder_delivers(const tiny_zholder *h) {
-  return h->handler != LUA_NOREF && h->live < h->limit;
+  return h->handler != LUA_NOREF && h->pumps < h->limit;
 }
 
 /* A REP takes no further request before it has answered, so one whose handler failed to do that
@@ -43,62 +46,74 @@ static void answer_for(tiny_zholder *h) {
   if (z->asked == h && z->zmq) tiny_zsocket_send(z, &(tiny_zmq_part){"", 0}, 1);
 }
 
-/* The next one may begin; the socket may be another's by now. */
+/* Another pump may begin; the socket may be another's by now. */
 static void on_end(tiny_task *task) {
   tiny_zholder *h = task->data;
   tiny_zsocket *z = h->socket;
   if (task->failed) answer_for(h);
   tiny_task_report(task);
-  h->live--;
-  if (h->left && h->live == 0) free_holder(h);
+  h->pumps--;
+  tiny_zholder_drop(h);
   tiny_zsocket_want(z);
   tiny_zsocket_drop(z);
 }
 
 typedef struct begin_call {
   tiny_zholder *holder;
-  const tiny_zmq_part *parts;
-  int count;
   tiny_task *task;
 } begin_call;
 
 static int begin_protected(lua_State *L) {
   begin_call *call = lua_touserdata(L, 1);
-  luaL_checkstack(L, call->count + 4, "too many parts");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->holder->handler);
-  for (int i = 0; i < call->count; i++)
-    lua_pushlstring(L, call->parts[i].data, call->parts[i].size);
-  tiny_task *task = tiny_task_new(L, call->holder->generation, TINY_TASK_REQUEST);
-  if (!lua_checkstack(task->co, call->count + 1)) return luaL_error(L, "too many parts");
-  lua_xmove(L, task->co, call->count + 1);
-  call->task = task;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->holder->pump);
+  lua_pushlightuserdata(L, call->holder);
+  call->task = tiny_task_new(L, call->holder->generation, TINY_TASK_REQUEST);
+  lua_xmove(L, call->task->co, 2);
   return 0;
 }
 
-static void begin(tiny_zholder *h, const tiny_zmq_part *parts, int count) {
-  begin_call call = {h, parts, count, NULL};
+/* Returns -1 when out of memory: the messages wait where they are. */
+static int begin(tiny_zholder *h) {
+  begin_call call = {h, NULL};
   tiny_generation *g = h->generation;
-  if (h->socket->is_rep) h->socket->asked = h;
-  if (tiny_lua_call(g, begin_protected, &call) == 0) {
-    call.task->on_end = on_end;
-    call.task->data = h;
-    h->live++;
-    h->socket->refs++;
-    tiny_task_run(call.task, count);
-    return;
+  if (tiny_lua_call(g, begin_protected, &call) != 0) {
+    tiny_err(g->runtime->log, "ZeroMQ messages wait: %s", lua_tostring(g->L, -1));
+    lua_pop(g->L, 1);
+    return -1;
   }
-  tiny_err(g->runtime->log, "a message was lost: %s", lua_tostring(g->L, -1));
-  lua_pop(g->L, 1);
-  answer_for(h);
+  call.task->on_end = on_end;
+  call.task->data = h;
+  h->pumps++;
+  h->refs++;
+  h->socket->refs++;
+  tiny_task_run(call.task, 1);
+  return 0;
 }
 
-/* Whose turn it is to send (REP) has nothing to give: it is asked again later. */
-void tiny_zholder_deliver(tiny_zsocket *z) {
-  for (int i = 0; i < BATCH && z->zmq && z->flows; i++) {
-    tiny_zholder *h = tiny_zsocket_holder(z);
-    const tiny_zmq_part *parts;
-    int count;
-    if (!tiny_zholder_delivers(h) || tiny_zsocket_receive(z, &parts, &count) != 0) return;
-    begin(h, parts, count);
-  }
+/* A pump that is through has found no more, or gave way. */
+void tiny_zholder_deliver(tiny_zholder *h) {
+  h->refs++;
+  unsigned before;
+  do before = h->pumps;
+  while (h->socket->flows && tiny_zholder_delivers(h) && begin(h) == 0 && h->pumps > before);
+  tiny_zholder_drop(h);
+}
+
+static bool goes_on(const tiny_zholder *h) {
+  const tiny_zsocket *z = h->socket;
+  tiny_generation *g = h->generation;
+  return z->zmq && z->flows && tiny_zsocket_holder(z) == h && !tiny_task_is_greedy(g->current) &&
+         !tiny_lua_lasts(g);
+}
+
+int tiny_zholder_next(lua_State *L) {
+  tiny_zholder *h = lua_touserdata(L, 1);
+  const tiny_zmq_part *parts;
+  int count;
+  if (!goes_on(h) || tiny_zsocket_receive(h->socket, &parts, &count) != 0) return 0;
+  if (h->socket->is_rep) h->socket->asked = h;
+  luaL_checkstack(L, count + 1, "too many parts");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, h->handler);
+  for (int i = 0; i < count; i++) lua_pushlstring(L, parts[i].data, parts[i].size);
+  return count + 1;
 }

@@ -105,7 +105,7 @@ static void on_ready(void *owner, bool in, bool out) {
   if (out) wake_writers(z);
   tiny_task *reader = in ? take_first(&z->readers) : NULL;
   if (reader) tiny_task_resume(reader);
-  if (in) tiny_zholder_deliver(z);
+  if (in && z->zmq) tiny_zholder_deliver(tiny_zsocket_holder(z));
   tiny_zsocket_want(z);
   tiny_zsocket_drop(z);
 }
@@ -118,7 +118,7 @@ static void flow(tiny_claim *claim, bool flows) {
   tiny_zsocket_want(z);
 }
 
-static void forget(void *user) { tiny_zholder_leave(user); }
+static void forget(void *user) { tiny_zholder_drop(user); }
 
 static void close_claim(tiny_claim *claim) {
   tiny_zsocket *z = (tiny_zsocket *)claim;

@@ -16,8 +16,9 @@ typedef struct tiny_zholder {
   tiny_generation *generation;
   tiny_zsocket *socket;
   int handler; /* registry reference: called with each message; LUA_NOREF: tasks ask for them */
-  unsigned live, limit; /* messages in its hands, and at most so many */
-  bool left;            /* the claim has another holder: freed with the last message */
+  int pump;    /* registry reference: calls it, in a task */
+  unsigned pumps, limit; /* how many there are, and at most may be */
+  unsigned refs;         /* the claim's and those of the pumps */
 } tiny_zholder;
 
 struct tiny_zsocket {
@@ -69,16 +70,19 @@ void tiny_zsocket_fail_readers(tiny_zsocket *z);
 
 /* -- zholder.c: messages to a handler */
 
-/* The function on top of L's stack gets the messages, up to 'limit' at a time (REP: 1). Pops it. */
+/* The two functions on top of L's stack are the handler and what pumps messages into it, 'limit' at
+ * a time (REP: 1). Pops them. */
 void tiny_zholder_handle(tiny_zholder *holder, lua_State *L, unsigned limit);
 
 /* Whether the handler may have one more. */
 bool tiny_zholder_delivers(const tiny_zholder *holder);
 
 /* Hand it what there is. Only from the top of a loop callback. */
-void tiny_zholder_deliver(tiny_zsocket *z);
+void tiny_zholder_deliver(tiny_zholder *holder);
 
-/* The claim has another holder, or ends. */
-void tiny_zholder_leave(tiny_zholder *holder);
+/* next(holder) -> handler, parts...; nothing when there is no message or the pump has to end. */
+int tiny_zholder_next(lua_State *L);
+
+void tiny_zholder_drop(tiny_zholder *holder);
 
 #endif

@@ -38,14 +38,17 @@ def decode(text):
 
 class Etcd:
     """A cluster of 'count' nodes, a context manager that starts them unless told not to. 'options' are
-    further ones of etcd's; 'tls' is a folder with ca.pem, client.pem and client.key."""
+    further ones of etcd's; 'tls' is a folder with ca.pem, client.pem and client.key; with 'machines' (machines.py) each
+    node is on one of them."""
 
-    def __init__(self, count=1, options=(), scheme="http", host="127.0.0.1", start=True, tls=None):
+    def __init__(self, count=1, options=(), scheme="http", start=True, tls=None, machines=None):
         self.dir = Path(tempfile.mkdtemp(prefix="tiny-etcd-"))
         self.options = [*options]
         ports = free_ports(2 * count)
-        self.urls = [f"{scheme}://{host}:{port}" for port in ports[:count]]
-        self.peers = [f"http://127.0.0.1:{port}" for port in ports[count:]]
+        hosts = machines.addresses if machines else count * ["127.0.0.1"]
+        self.urls = [f"{scheme}://{host}:{port}" for host, port in zip(hosts, ports)]
+        self.peers = [f"http://{host}:{port}" for host, port in zip(hosts, ports[count:])]
+        self.machines = machines
         self.nodes = [None] * count
         self.starts = start
         self.context = None
@@ -78,7 +81,7 @@ class Etcd:
         cluster = ",".join(f"n{i}={peer}" for i, peer in enumerate(self.peers))
         with open(self.dir / f"n{index}.log", "ab") as log:
             self.nodes[index] = subprocess.Popen(
-                [ETCD, "--name", f"n{index}", "--data-dir", self.dir / f"n{index}",
+                [*(self.machines.on(index) if self.machines else ()), ETCD, "--name", f"n{index}", "--data-dir", self.dir / f"n{index}",
                  "--listen-client-urls", self.urls[index], "--advertise-client-urls", self.urls[index],
                  "--listen-peer-urls", self.peers[index], "--initial-advertise-peer-urls", self.peers[index],
                  "--initial-cluster", cluster, "--logger", "zap", "--log-level", "error", *self.options],

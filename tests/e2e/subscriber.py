@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""subscriber -- a subscriber of monitor feeds that needs no Tiny, and servers that have a feed."""
+"""subscriber -- a subscriber of monitor feeds and a publisher that need no Tiny, and servers that have a feed."""
 import json
 import re
 import socket
@@ -10,6 +10,9 @@ import zmq
 from tiny_server import WAIT, ServerCase
 
 ANY = "tcp://127.0.0.1:*"  # the kernel chooses
+INFO = {"name": "fake", "host": "elsewhere", "pid": 1, "state": "running", "generation": 1, "uptime": 10,
+        "start_time": "2026/01/01 00:00:00", "cpu_seconds": 1, "errors": 0, "loop_lag_ms": 0.5, "lua_heap_bytes": 1e6,
+        "rss_bytes": 1e7, "timers": 1, "tasks": 1, "connections": 0, "hung_for": 0, "app": {}}
 
 
 def free_endpoint():
@@ -58,6 +61,24 @@ class Subscriber:
         self.socket.close()
 
 
+class Publisher:
+    """A feed that says what a test wants it to say."""
+
+    def __init__(self):
+        self.socket = zmq.Context.instance().socket(zmq.XPUB)
+        self.socket.linger = 0
+        self.endpoint = f"tcp://127.0.0.1:{self.socket.bind_to_random_port('tcp://127.0.0.1')}"
+        self.is_heard = False
+
+    def send(self, info=None, conf=None, raw=None):
+        """One message, as soon as somebody listens."""
+        if not self.is_heard:
+            self.is_heard = bool(self.socket.poll(WAIT * 1000))
+            self.socket.recv()
+        message = {"version": 1, "seq": 1, "info": {**INFO, **(info or {})}, "conf": conf or {}}
+        self.socket.send_multipart([b"tiny.fake", raw or json.dumps(message).encode()])
+
+
 class FeedCase(ServerCase):
     """Servers with a feed on a port of their own."""
 
@@ -78,6 +99,11 @@ class FeedCase(ServerCase):
         subscriber = Subscriber(endpoint, **options)
         self.addCleanup(subscriber.close)
         return subscriber
+
+    def publisher(self):
+        publisher = Publisher()
+        self.addCleanup(publisher.socket.close)
+        return publisher
 
     def listen(self, server, **options):
         """A subscriber that has had its first message."""

@@ -206,13 +206,6 @@ class Accepted(ServerCase):
                       'keys["svr.monitor"] = false\nkeys.sum = 40 + 2\nreturn keys\n')
         self.launch(project).wait_ready().wait_line("sum 42")
 
-    def test_a_key_that_has_no_effect_yet_says_so_once(self):
-        server = self.start("", {"svr.cluster.conf_prefix": "/conf/"})
-        server.wait_line("svr.cluster.conf_prefix has no effect")
-        self.assert_reloaded(server.project)
-        server.wait_line("reloaded: ")
-        self.assertEqual(len(server.lines("has no effect")), 1)
-
     def test_modules_are_found_beside_the_script_before_conf(self):
         project = self.project(conf={"svr.script": "src/main.lua"})
         project.write("part.lua", 'return "beside conf"')

@@ -10,8 +10,9 @@ import unittest
 from pathlib import Path
 
 from certificates import certificate
+from etcd_nodes import Etcd, needs_etcd
 from tiny_build import BUILD, ROOT, TINY, Prefix, sanitize
-from tiny_server import WAIT, Project, ServerCase
+from tiny_server import WAIT, Project, ServerCase, wait_for
 
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
 HTTP = (ROOT / "lua/tiny/http.lua").exists()
@@ -204,7 +205,7 @@ class Shell(ServerCase):
         shutil.copytree(ROOT / "examples", self.dir / "examples")
         run = 0
         for page in ROOT.glob("docs/*.md"):
-            if page.name in ("tutorial.md", "projects.md", "embedding.md", "security.md"):
+            if page.name in ("tutorial.md", "projects.md", "embedding.md", "security.md", "cluster.md"):
                 continue  # these are run below
             for line in commands(page):
                 instead = INSTEAD.get(line, line)
@@ -212,6 +213,21 @@ class Shell(ServerCase):
                 if instead:
                     self.bash([instead])
         self.assertGreater(run, 3)
+
+    @needs_etcd
+    @unittest.skipUnless(shutil.which("etcdctl"), "etcdctl is not installed (Debian: etcd-client)")
+    def test_cluster(self):
+        conf = {"svr.cluster.conf_prefix": "/shop/conf/", "shop.price_limit": 100, "log.file_log": "file.log"}
+        with Etcd() as etcd:
+            etcd.wait_ready()
+            server = self.start("", {**conf, "svr.cluster.etcd": etcd.urls}).wait_ready()
+            *puts, away = [line.split(" #")[0] for line in commands(ROOT / "docs/cluster.md")]
+            for lines, limit in ((puts, "250"), ([away], "100")):
+                self.bash(lines, ETCDCTL_API="3", ETCDCTL_ENDPOINTS=etcd.urls[0])
+                wait_for(lambda expected=limit: server.project.said(
+                    "eval", 'self.conf["shop.price_limit"], self.conf["log.file_log.level"]') == (0, f"{expected}\tDEBUG\n"),
+                    f"the limit to be {limit}")
+            server.close()
 
     def test_security(self):
         text = self.bash([line.replace("build/release", str(BUILD)) for line in commands(ROOT / "docs/security.md")])

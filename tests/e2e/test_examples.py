@@ -2,11 +2,20 @@
 """The examples and the repository's own conf.lua, run as they stand in a copy of their folders."""
 import http.client
 import json
+import re
 import shutil
 import socket
+import threading
+import time
 import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tiny_server import ROOT, WAIT, ServerCase, wait_for
+
+try:
+    import zmq
+except ImportError:
+    zmq = None
 
 
 class Example(ServerCase):
@@ -146,6 +155,163 @@ class Api(Example):
         self.edit(self.api, "conf.lua", '["api.burst"] = 100', '["api.burst"] = 3')
         self.assert_reloaded(self.api)
         self.assertEqual([self.ask("GET", "/notes")[0] for _ in range(5)], [200, 200, 200, 429, 429])
+
+
+class Service(BaseHTTPRequestHandler):
+    """Does what a job's body says, and keeps the bodies it has accepted."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        what, _, times = body.partition(b" ")
+        server = self.server
+        with server.lock:
+            server.attempts[body] = server.attempts.get(body, 0) + 1
+            early = server.attempts[body] <= int(times or 0)
+        if what == b"hang":
+            time.sleep(1)
+        if what == b"drop" and early:
+            self.close_connection = True
+            return
+        status = {b"refuse": 400, b"busy": 429, b"broken": 500}.get(what, 200) if early or not times else 200
+        self.answer(status, b"did " + body)
+
+    def do_GET(self):
+        self.answer(200, self.server.page)
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class WithService(Example):
+    def serve(self):
+        """An HTTP server; its address."""
+        self.service = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        self.service.lock, self.service.attempts = threading.Lock(), {}
+        self.service.daemon_threads = True
+        self.service.handle_error = lambda *_: None  # who gave up an answer is gone
+        thread = threading.Thread(target=self.service.serve_forever)
+        thread.start()
+        self.addCleanup(self.service.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(self.service.shutdown)
+        return f"127.0.0.1:{self.service.server_address[1]}"
+
+
+@unittest.skipUnless(zmq, "pyzmq is not installed")
+class Worker(WithService):
+    def setUp(self):
+        self.worker = self.example("worker")
+        self.edit(self.worker, "conf.lua", "127.0.0.1:8081", self.serve())
+        for port in ("5600", "5601"):
+            self.edit(self.worker, "conf.lua", f"127.0.0.1:{port}", "127.0.0.1:*")
+        self.edit(self.worker, "conf.lua", '["worker.timeout"] = 5', '["worker.timeout"] = 0.5')
+        self.edit(self.worker, "conf.lua", '["worker.delay"] = 0.2', '["worker.delay"] = 0.01')
+        self.context = zmq.Context()
+        self.addCleanup(self.context.destroy, linger=0)
+        self.server = self.launch(self.worker).wait_ready()
+        jobs, results = re.search(r"jobs from (\S+), results to (\S+)", self.server.wait_line("jobs from")).groups()
+        self.jobs, self.results = self.peer(zmq.PUSH, jobs), self.peer(zmq.PULL, results)
+
+    def peer(self, kind, endpoint):
+        peer = self.context.socket(kind)
+        peer.rcvtimeo = peer.sndtimeo = WAIT * 1000
+        peer.connect(endpoint)
+        return peer
+
+    def do(self, *bodies):
+        """The results of jobs by their bodies."""
+        for number, body in enumerate(bodies):
+            self.jobs.send_multipart([b"%d" % number, body])
+        results = dict((parts[0], parts[1:]) for parts in (self.results.recv_multipart() for _ in bodies))
+        return [results[b"%d" % number] for number in range(len(bodies))]
+
+    def test_jobs_are_posted_and_tried_again(self):
+        bodies = [b"plain", b"refuse", b"busy 2", b"broken 3", b"drop 1"]
+        self.assertEqual(self.do(*bodies), [[b"refused" if body == b"refuse" else b"done",
+                                             b"400" if body == b"refuse" else b"200", b"did " + body] for body in bodies])
+        self.assertEqual(self.service.attempts, {b"plain": 1, b"refuse": 1, b"busy 2": 3, b"broken 3": 4, b"drop 1": 2})
+        self.assertEqual(len(self.server.lines(", attempt ")), 6)
+
+    def test_what_fails_for_good_is_told_and_the_next_one_done(self):
+        self.assertEqual(self.do(b"broken", b"plain"), [[b"failed", b"", b"status 500"], [b"done", b"200", b"did plain"]])
+        self.assertEqual(self.service.attempts[b"broken"], 6)
+
+    def test_a_service_that_hangs_is_given_up_in_time(self):
+        self.edit(self.worker, "conf.lua", '["worker.timeout"] = 0.5', '["worker.timeout"] = 0.05')
+        self.edit(self.worker, "conf.lua", '["worker.attempts"] = 6', '["worker.attempts"] = 2')
+        self.assert_reloaded(self.worker)
+        outcome = self.do(b"hang", b"plain")
+        self.assertEqual(outcome[0][0], b"failed")
+        self.assertEqual(outcome[1][0], b"done")
+
+    def test_what_is_no_job_is_told_and_survived(self):
+        self.jobs.send(b"alone")
+        self.assertEqual(self.do(b"plain"), [[b"done", b"200", b"did plain"]])
+        self.server.wait_line("a job has two parts")
+
+    def test_no_job_is_lost_by_reloads(self):
+        count, done = 600, {}
+
+        def push():
+            for number in range(count):
+                self.jobs.send_multipart([b"%d" % number, b"%s %d" % (b"broken" if number % 10 == 0 else b"job", number % 3)])
+
+        thread = threading.Thread(target=push)
+        thread.start()
+        for _ in range(5):
+            self.assert_reloaded(self.worker)
+            for _ in range(count // 6):
+                parts = self.results.recv_multipart()
+                done[parts[0]] = parts[1]
+        while len(done) < count:
+            parts = self.results.recv_multipart()
+            done[parts[0]] = parts[1]
+        thread.join()
+        self.assertEqual(done, {b"%d" % number: b"done" for number in range(count)})
+
+    def test_closing_finishes_the_jobs_in_hand(self):
+        self.jobs.send_multipart([b"1", b"broken 5"])
+        wait_for(lambda: self.service.attempts, "the first attempt")
+        self.server.close()
+        self.assert_closed(self.server)
+        self.assertEqual(self.results.recv_multipart()[:2], [b"1", b"done"])
+
+
+class Links(WithService):
+    def setUp(self):
+        self.links = self.example("links")
+        self.edit(self.links, "conf.lua", "https://example.com/", f"http://{self.serve()}/")
+        self.edit(self.links, "conf.lua", '["links.period"] = 60', '["links.period"] = 0.1')
+        self.service.page = b'<a href="1">one</a> <A class="x" HREF=2>two</A> <abbr href="3"> <a name="4"> <a\nhref="5">'
+        self.server = self.launch(self.links).wait_ready()
+
+    def lines(self):
+        path = self.links.dir / "links.out"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def test_links_are_counted_again_and_again(self):
+        wait_for(lambda: len(self.lines()) >= 3, "three lines")
+        self.assertRegex(self.lines()[0], r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3  http://127\.0\.0\.1:\d+/$")
+        self.service.page = b"none"
+        wait_for(lambda: "  0  http" in self.lines()[-1], "a line without links")
+
+    def test_a_page_that_is_away_is_told_and_survived(self):
+        wait_for(self.lines, "a line")
+        self.edit(self.links, "conf.lua", "http://", "http://127.0.0.1:1/")
+        self.assert_reloaded(self.links)
+        self.server.wait_line("<WARN: links")
+        self.edit(self.links, "conf.lua", "http://127.0.0.1:1/", "http://")
+        before = len(self.lines())
+        self.assert_reloaded(self.links)
+        wait_for(lambda: len(self.lines()) > before, "the next line")
 
 
 class Filter(Example):

@@ -58,6 +58,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         left = int(self.path.rsplit("/", 1)[1])
         self.answer(302, b"elsewhere", Location=f"/redirect/{left - 1}" if left > 1 else "/end")
 
+    def on_move(self, _body):
+        self.answer(int(self.path.rsplit("/", 1)[1]), b"elsewhere", Location="/end")
+
     def on_missing(self, _body):
         self.answer(404, b"none")
 
@@ -160,6 +163,14 @@ class Requests(FetchCase):
           show(r.status, r.body, r.url == url .. "/end", r.headers.location)
           show(select(3, tiny.http.request { url = url .. "/redirect/3", redirects = 2 }))""",
                    "302 | elsewhere | /redirect/1", "200 | GET /end 0 | true | nil", "ELOOP")
+
+    def test_what_redirects_make_of_a_method(self):
+        self.gives("""local function go(method, status, body)
+            show(tiny.http.request({ url = url .. "/move/" .. status, method = method, redirects = 1, body = body }).body)
+          end
+          go("POST", 302, "data") go("POST", 303, "data") go("POST", 307, "data") go("GET", 308)
+          go("DELETE", 303) go("DELETE", 307) go("PUT", 303, "data") go("HEAD", 302) go("PATCH", 308, "data")""",
+                   "GET /end 0", "GET /end 0", "POST /end 4", "GET /end 0", "GET /end 0", "DELETE /end 0", "GET /end 0", "", "PATCH /end 4")
 
     def test_compression_is_undone_when_asked_for(self):
         self.gives("""local r = tiny.http.request { url = url .. "/gzip", compressed = true }

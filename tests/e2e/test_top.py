@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import unittest
 
@@ -205,6 +206,40 @@ class Live(TopCase):
         terminal.wait("^> tcp")
         terminal.keys("C-c")
         terminal.wait(r"^ended 0$")
+
+    def test_a_hang_is_red_and_shows_where(self):
+        server = self.named("one", "function S:on_start() tiny.go(function() tiny.sleep(1) while true do end end) end",
+                            {"svr.timer.run_status_check_time_span": 0.5, "svr.watchdog.interrupt": False,
+                             "svr.monitor.timer": 600})
+        terminal = self.terminal(server.endpoints[0], rows=60)
+        terminal.wait("^> one +hung ")
+        self.assertIn("\x1b[31m", terminal.screen("-e"))
+        terminal.keys("Enter")
+        self.assertIn("main.lua", terminal.wait(r"^hung for \d+s$"))
+
+    def test_one_that_says_nothing_is_silent(self):
+        server = self.named("one")
+        terminal = self.terminal(server.endpoints[0])
+        terminal.wait("^> one +running")
+        server.signal(signal.SIGSTOP)
+        terminal.wait("^> one +silent ")
+        server.signal(signal.SIGCONT)
+        terminal.wait("^> one +running")
+
+    def test_figures_are_drawn_over_time(self):
+        terminal = self.terminal(self.named("one").endpoints[0])
+        terminal.wait("^> one")
+        terminal.keys("Enter")
+        terminal.wait(r"^loop lag +[\d.]+ ms, mean [\d.]+ ms +[▁-█]{3,}$(.*\n)+memory .* RSS +[▁-█]{3,}$(.*\n)+CPU .* in all +[▁-█]{3,}$")
+
+    def test_a_cluster_is_shown_with_its_members(self):
+        publisher = self.publisher()
+        terminal = self.terminal(publisher.endpoint)
+        publisher.send({"role": "active", "token": 17, "members": [
+            {"name": "fake", "host": "north", "pid": 12, "role": "active"}, {"name": "fake", "role": "standby"}]})
+        terminal.wait("^> fake")
+        terminal.keys("Enter")
+        terminal.wait(r"^role +active, token 17$(.*\n)members +fake@north, pid 12, active$(.*\n) +fake@\?, pid 0, standby$")
 
     def test_a_busy_server_shows_its_lag(self):
         server = self.named("one", "function S:on_start() tiny.go(function() tiny.sleep(0.2) while true do end end) end")

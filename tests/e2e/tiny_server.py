@@ -113,13 +113,14 @@ class Project:
 
 
 class Server:
-    """`tiny run` on a project, in a session of its own, its output in a file."""
+    """`tiny run` on a project, in a session of its own, its output in a file. 'before' is what the command
+    begins with, such as nsenter."""
 
-    def __init__(self, project, *args, **options):
+    def __init__(self, project, *args, before=(), **options):
         self.project = project
         self.log = project.dir / f"output.{time.monotonic_ns()}"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([TINY, "run", "-c", str(project.dir / "conf.lua"), *args],
+            self.process = subprocess.Popen([*before, TINY, "run", "-c", str(project.dir / "conf.lua"), *args],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True, preexec_fn=die_with_parent, **options)
         self.pid = self.process.pid

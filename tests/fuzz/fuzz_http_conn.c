@@ -47,7 +47,7 @@ static void note_head(tiny_http_conn *c) {
 }
 
 static void note_body(tiny_http_conn *c) {
-  size_t size = tiny_http_bytes_pending(&c->body);
+  size_t size = tiny_buffer_pending(&c->body);
   seen->requests = fuzz_hash(seen->requests, c->body.data + c->body.at, size);
   c->body.at = c->body.size;
 }
@@ -82,8 +82,7 @@ static void answer(tiny_http_conn *c, int failed) {
 static void go_on(tiny_http_conn *c) {
   int rc;
   c->reader = NULL;
-  while ((rc = tiny_http_read_body(c, 300)) == 0 && tiny_http_bytes_pending(&c->body) > 0)
-    note_body(c);
+  while ((rc = tiny_http_read_body(c, 300)) == 0 && tiny_buffer_pending(&c->body) > 0) note_body(c);
   if (rc == UV_EAGAIN) {
     c->reader = c;
     return;

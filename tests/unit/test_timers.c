@@ -246,6 +246,28 @@ START_TEST(equal_due_times_fire_in_the_order_of_adding) {
 }
 END_TEST
 
+static uint32_t soon[4];
+
+static void on_due_look_ahead(void *data, tiny_due id, uint64_t word, uint64_t now) {
+  (void)data, (void)id, (void)now;
+  soon[fired_count] = tiny_timers_soon(timers);
+  note(word);
+}
+
+START_TEST(the_one_after_the_next_is_told_while_one_fires) {
+  uint32_t ids[4];
+  tiny_timers_handle(timers, TINY_DUE_TASK, on_due_look_ahead, NULL);
+  for (int i = 0; i < 4; i++)
+    ids[i] = (uint32_t)tiny_timers_add(timers, clock_ns + SECOND, TINY_DUE_TASK, (uint64_t)i);
+  run_all();
+  ck_assert_uint_eq(soon[0], ids[2]);
+  ck_assert_uint_eq(soon[1], ids[3]);
+  ck_assert_uint_eq(soon[2], 0);
+  ck_assert_uint_eq(soon[3], 0);
+  end_of_time();
+}
+END_TEST
+
 START_TEST(due_times_decades_away_fire_and_wake_nobody_before) {
   add(clock_ns + 40 * YEAR, 1);
   add(clock_ns + 7 * 86400 * SECOND, 2);
@@ -431,6 +453,7 @@ int main(void) {
   tcase_add_test(tests, a_handler_can_remove_one_that_is_due_with_it);
   tcase_add_test(tests, a_handler_can_close_and_nothing_fires_after_it);
   tcase_add_test(tests, equal_due_times_fire_in_the_order_of_adding);
+  tcase_add_test(tests, the_one_after_the_next_is_told_while_one_fires);
   tcase_add_test(tests, due_times_decades_away_fire_and_wake_nobody_before);
   tcase_add_test(tests, the_precision_groups_wake_ups);
   tcase_add_test(tests, a_change_of_precision_loses_nothing_and_keeps_the_order);

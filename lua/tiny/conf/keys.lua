@@ -2,7 +2,7 @@
 -- keys.lua -- the runtime's keys of conf.lua: {kind=, default=, required=, needs=} each.
 --
 -- A default may be a function of the checked values. `needs` names a key that must be given
--- when this one is true.
+-- when this one is neither missing nor false.
 local kind = require "tiny.conf.kind"
 
 local line = "<%(levelname)s: %(name)s(%(process)d)> [%(filename)s: %(lineno)d] >> %(message)s "
@@ -73,7 +73,7 @@ return {
   ["svr.cluster.ttl"] = {kind = kind.integer(1, 86400), default = 5},
   ["svr.cluster.tls"] = {kind = tls},
   ["svr.cluster.user"] = {kind = account},
-  ["svr.cluster.conf_prefix"] = {kind = kind.text},
+  ["svr.cluster.conf_prefix"] = {kind = kind.folder, needs = "svr.cluster.etcd"},
   ["log.console"] = {kind = kind.bool, default = true},
   ["log.console.level"] = {kind = kind.level, default = "INFO"},
   ["log.console.format"] = {kind = kind.format, default = line},

@@ -36,6 +36,10 @@ kind.text = matching("text", function(value) return value ~= "" and not value:fi
 
 kind.path = matching("a path", function(value) return value ~= "" and not value:find("%z") end)
 
+kind.folder = matching('text that ends with "/", such as "/shop/conf/"', function(value)
+  return value:find("/$") and not value:find("%c")
+end)
+
 kind.address = matching('a mail address, such as "a@x.com"', function(value)
   return value:find("^[^%s%c<>]+@[^%s%c<>@]+$")
 end)

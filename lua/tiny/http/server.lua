@@ -26,8 +26,9 @@ local function answer(req, status, body, headers)
   if type(status) == "table" then
     status, body, headers = status.status or 200, status.body, status.headers
   end
-  if req.response then
-    req.response:close()
+  local response = rawget(req, "response") -- not a field to be found out
+  if response then
+    response:close()
   elseif status == nil then
     error(("the handler of %s %s returned no status"):format(req.method, req.path), 0)
   elseif type(body) == "table" then

@@ -2,6 +2,8 @@
  * fetch.c -- the "curl" plugin: transfers whose owners are told, at the top of a turn, that
  * something has changed. What is asked of libcurl outside of its callbacks waits for that, too. */
 #include "fetch.h"
+#include "buffer.h"
+#include "curl/settings.h"
 #include "etcd/multi.h"
 
 #include <stdio.h>
@@ -10,11 +12,6 @@
 
 /* Bytes that wait to be taken; idle connections kept; owners told in one turn. */
 enum { PILE = 256 * 1024, CONNECTIONS = 100, TURNS = 64 };
-
-typedef struct bytes {
-  char *data;
-  size_t at, size, room;
-} bytes;
 
 struct tiny_fetcher {
   multi *multi;
@@ -30,7 +27,7 @@ struct tiny_fetch {
   struct curl_slist *headers;
   void (*told)(void *owner);
   void *owner;
-  bytes head, in, out;
+  tiny_buffer head, in, out;
   size_t max_body;
   bool takes_pieces, follows, sends_pieces, fed; /* fed: the last piece has come */
   bool headed, in_body, over;
@@ -40,28 +37,6 @@ struct tiny_fetch {
   bool too_large;
   char error[CURL_ERROR_SIZE];
 };
-
-/* -- bytes ----------------------------------------------------------------- */
-
-static size_t pending(const bytes *b) { return b->size - b->at; }
-
-static int add(bytes *b, const char *data, size_t size) {
-  if (b->at > 0) {
-    memmove(b->data, b->data + b->at, pending(b));
-    b->size -= b->at;
-    b->at = 0;
-  }
-  if (b->room - b->size < size) {
-    size_t room = b->room * 2 > b->size + size ? b->room * 2 : b->size + size;
-    char *grown = realloc(b->data, room);
-    if (!grown) return UV_ENOMEM;
-    b->data = grown;
-    b->room = room;
-  }
-  memcpy(b->data + b->size, data, size);
-  b->size += size;
-  return 0;
-}
 
 /* -- telling --------------------------------------------------------------- */
 
@@ -119,9 +94,11 @@ static void on_done(void *data, CURL *easy, CURLcode result) {
 
 /* -- what comes ------------------------------------------------------------ */
 
-static bool is_final(const tiny_fetch *f) {
+/* The end of a head: whether it is the last. "See other" means GET, whatever was asked for. */
+static bool is_final(tiny_fetch *f) {
   long status = 0;
   curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+  if (status == 303) curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, NULL);
   return status >= 200 && !(f->follows && status >= 300 && status < 400);
 }
 
@@ -131,7 +108,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *owner) {
   size_t length = size * count;
   if (f->in_body) return length;
   if (length > 5 && memcmp(data, "HTTP/", 5) == 0) f->head.size = 0;
-  if (add(&f->head, data, length) != 0) return 0;
+  if (tiny_buffer_add(&f->head, data, length) != 0) return 0;
   if (length <= 2 && is_final(f)) {
     f->headed = true;
     list(f);
@@ -142,20 +119,21 @@ static size_t on_header(char *data, size_t size, size_t count, void *owner) {
 static size_t on_write(char *data, size_t size, size_t count, void *owner) {
   tiny_fetch *f = owner;
   size_t length = size * count;
-  if (f->takes_pieces && pending(&f->in) > PILE) {
+  if (f->takes_pieces && tiny_buffer_pending(&f->in) > PILE) {
     f->pauses |= CURLPAUSE_RECV;
     return CURL_WRITEFUNC_PAUSE;
   }
   f->headed = f->in_body = true;
   f->too_large = !f->takes_pieces && f->in.size + length > f->max_body;
-  if (f->too_large || add(&f->in, data, length) != 0) return 0;
+  if (f->too_large || tiny_buffer_add(&f->in, data, length) != 0) return 0;
   list(f);
   return length;
 }
 
 static size_t on_read(char *to, size_t size, size_t count, void *owner) {
   tiny_fetch *f = owner;
-  size_t room = size * count, length = pending(&f->out) < room ? pending(&f->out) : room;
+  size_t room = size * count,
+         length = tiny_buffer_pending(&f->out) < room ? tiny_buffer_pending(&f->out) : room;
   if (length == 0 && f->fed) return 0;
   if (length > 0) memcpy(to, f->out.data + f->out.at, length);
   f->out.at += length;
@@ -172,55 +150,6 @@ static int on_seek(void *owner, curl_off_t offset, int origin) {
 }
 
 /* -- starting -------------------------------------------------------------- */
-
-static void set_body(CURL *easy, const tiny_fetch_order *o) {
-  if (o->sends_pieces) {
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-  } else if (o->body) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_size);
-    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, o->body);
-  } else if (strcmp(o->method, "POST") == 0 || strcmp(o->method, "PUT") == 0 ||
-             strcmp(o->method, "PATCH") == 0) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);
-    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, "");
-  }
-}
-
-/* Both after the body, which would set another method. */
-static void set_method(CURL *easy, const char *method) {
-  if (strcmp(method, "HEAD") == 0)
-    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  else
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-}
-
-static void set_limits(CURL *easy, const tiny_fetch_order *o) {
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* does not wait for a dead name server */
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, (long)(o->redirects > 0));
-  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)o->redirects);
-}
-
-static void set_security(CURL *easy, const tiny_fetch_order *o) {
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, (long)!o->insecure);
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
-  if (o->ca) curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca);
-  if (o->cert) curl_easy_setopt(easy, CURLOPT_SSLCERT, o->cert);
-  if (o->key) curl_easy_setopt(easy, CURLOPT_SSLKEY, o->key);
-  if (o->user) curl_easy_setopt(easy, CURLOPT_USERPWD, o->user);
-}
-
-/* No proxy unless asked for, whatever the environment says. */
-static void set_way(CURL *easy, const tiny_fetch_order *o) {
-  curl_easy_setopt(easy, CURLOPT_PROXY, o->proxy ? o->proxy : "");
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "tiny/" TINY_VERSION);
-  if (o->unix_path) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, o->unix_path);
-  if (o->compressed) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-}
 
 static void set_callbacks(tiny_fetch *f) {
   curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
@@ -247,21 +176,16 @@ static int set_headers(tiny_fetch *f, const tiny_fetch_order *o) {
 static void free_fetch(tiny_fetch *f) {
   if (f->easy) curl_easy_cleanup(f->easy);
   curl_slist_free_all(f->headers);
-  free(f->head.data);
-  free(f->in.data);
-  free(f->out.data);
+  tiny_buffer_free(&f->head);
+  tiny_buffer_free(&f->in);
+  tiny_buffer_free(&f->out);
   free(f);
 }
 
 static CURLcode prepare(tiny_fetch *f, const tiny_fetch_order *o) {
   if (!f->easy || set_headers(f, o) != 0) return CURLE_OUT_OF_MEMORY;
   set_callbacks(f);
-  set_limits(f->easy, o);
-  set_security(f->easy, o);
-  set_way(f->easy, o);
-  set_body(f->easy, o);
-  set_method(f->easy, o->method);
-  return curl_easy_setopt(f->easy, CURLOPT_URL, o->url);
+  return settings_apply(f->easy, o);
 }
 
 static tiny_fetch *start(tiny_fetcher *all, const tiny_fetch_order *o, void (*told)(void *),
@@ -330,8 +254,8 @@ static tiny_fetch_view view(const tiny_fetch *f) {
                        .head = f->head.data,
                        .head_size = f->head.size,
                        .body = f->in.data + f->in.at,
-                       .body_size = pending(&f->in),
-                       .hungry = !f->fed && pending(&f->out) == 0,
+                       .body_size = tiny_buffer_pending(&f->in),
+                       .hungry = !f->fed && tiny_buffer_pending(&f->out) == 0,
                        .over = f->over,
                        .message = ""};
   curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &v.status);
@@ -349,13 +273,13 @@ static void unpause(tiny_fetch *f, int what) {
 
 static void take(tiny_fetch *f, size_t size) {
   f->in.at += size;
-  if (pending(&f->in) <= PILE) unpause(f, CURLPAUSE_RECV);
+  if (tiny_buffer_pending(&f->in) <= PILE) unpause(f, CURLPAUSE_RECV);
 }
 
 static int feed(tiny_fetch *f, const char *data, size_t size) {
   if (!data)
     f->fed = true;
-  else if (add(&f->out, data, size) != 0)
+  else if (tiny_buffer_add(&f->out, data, size) != 0)
     return UV_ENOMEM;
   unpause(f, CURLPAUSE_SEND);
   return 0;

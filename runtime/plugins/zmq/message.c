@@ -52,6 +52,7 @@ int zmq_message_receive(tiny_zmq_socket *s, const tiny_zmq_part **parts, int *co
   zmq_ready_touch(s);
   do rc = receive_part(s);
   while (rc == 0 && zmq_msg_more(s->messages[s->count - 1]));
+  s->is_drained = rc == EAGAIN;
   *parts = s->parts;
   *count = s->count;
   return rc;

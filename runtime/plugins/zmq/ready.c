@@ -8,6 +8,7 @@
 
 void zmq_ready_touch(tiny_zmq_socket *s) {
   tiny_zmq *all = s->all;
+  s->is_drained = false;
   if (s->is_touched || !s->zmq) return;
   s->is_touched = true;
   s->later = NULL;
@@ -36,11 +37,11 @@ static int events_of(const tiny_zmq_socket *s) {
   return (s->wants_in ? events & ZMQ_POLLIN : 0) | (s->wants_out ? events & ZMQ_POLLOUT : 0);
 }
 
+/* To ask costs system calls, and who only wants messages asks anyway. */
 static void tell(tiny_zmq_socket *s) {
-  int events = events_of(s);
-  if (!events) return;
+  int events = s->wants_out ? events_of(s) : s->wants_in ? ZMQ_POLLIN : 0;
   zmq_ready_touch(s);
-  s->ready(s->owner, events & ZMQ_POLLIN, events & ZMQ_POLLOUT);
+  if (events) s->ready(s->owner, events & ZMQ_POLLIN, events & ZMQ_POLLOUT);
 }
 
 void zmq_ready_on_fd(uv_poll_t *poll, int status, int events) {
@@ -64,17 +65,18 @@ static void on_idle(uv_idle_t *idle) {
 void zmq_ready_on_prepare(uv_prepare_t *prepare) {
   tiny_zmq *all = prepare->data;
   for (tiny_zmq_socket **at = &all->touched; *at;) {
-    zmq_message_drop(*at);
-    if (events_of(*at))
-      at = &(*at)->later;
-    else
+    tiny_zmq_socket *s = *at;
+    zmq_message_drop(s);
+    if ((s->is_drained && !s->wants_out) || !events_of(s))
       unlink_at(all, at);
+    else
+      at = &s->later;
   }
   if (all->touched) uv_idle_start(&all->idle, on_idle);
 }
 
 void zmq_ready_want(tiny_zmq_socket *s, bool in, bool out) {
-  if ((in && !s->wants_in) || (out && !s->wants_out)) zmq_ready_touch(s);
+  if ((in && !s->wants_in && !s->is_drained) || (out && !s->wants_out)) zmq_ready_touch(s);
   s->wants_in = in;
   s->wants_out = out;
 }

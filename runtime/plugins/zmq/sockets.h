@@ -25,6 +25,7 @@ struct tiny_zmq_socket {
   uv_poll_t poll;
   bool wants_in, wants_out;
   bool is_touched;
+  bool is_drained; /* it was used last to find no message: its descriptor tells of the next one */
   tiny_zmq_socket *later; /* in the queue of the touched */
   void (*ready)(void *owner, bool in, bool out);
   void *owner;
