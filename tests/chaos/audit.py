@@ -73,7 +73,7 @@ class Audit:
     def check_books(self):
         """What each client was told is what the server says now."""
         said = books_of(self.world)
-        for client in self.world.books.acknowledged:
+        for client in list(self.world.books.acknowledged):
             self.world.books.check(client, said["books"]["last"].get(client, 0), said["pid"])
         for what in said["books"]["wrong"]:
             self.wrong(f"the server says: {what}")

@@ -5,6 +5,10 @@ import json
 import random
 import threading
 
+import zmq
+
+from peers import connect
+
 TIMEOUT = 30  # seconds; longer than any fault keeps the server from answering
 
 
@@ -135,11 +139,79 @@ class Reader(Client):
             self.books.wrong(f"{self.name}: a stream of {size} bytes came as {len(text)} others")
 
 
+class Requester(Counter):
+    """The same over ZeroMQ. Who has heard nothing asks again when the process is another."""
+
+    socket = None
+
+    def ask(self, method, path, body=None):
+        pid = self.world.pid()
+        if not self.socket:
+            self.socket = connect(zmq.REQ, self.world.endpoint("replies"))
+        self.socket.send_multipart([self.name.encode(), str(self.number).encode(), body])
+        for _ in range(TIMEOUT * 10):
+            if self.socket.poll(100):
+                status, text, echo = self.socket.recv_multipart()
+                return int(status), text + b"\n" + echo
+            if self.world.pid() != pid or self.stopped.is_set():
+                break
+        else:
+            self.books.wrong(f"{self.name}: no answer to {self.number} although {pid} lived on")
+        self.drop()
+        return None
+
+    def drop(self):
+        if self.socket:
+            self.socket.close()
+        self.socket = None
+
+
+class Pusher(Client):
+    """Sends numbers and hears nothing: the server says when one is missing."""
+
+    socket, number = None, 0
+
+    def work(self):
+        if not self.socket:
+            self.socket = connect(zmq.PUSH, self.world.endpoint("pulls"))
+        if self.socket.poll(100, zmq.POLLOUT):
+            self.number += 1
+            self.socket.send_multipart([self.name.encode(), str(self.number).encode()])
+            self.books.count("pushed")
+        self.stopped.wait(self.dice.choice((0, 0.002, 0.02)))
+
+    def drop(self):
+        if self.socket:
+            self.socket.close()
+
+
+class Listener(Client):
+    """Hears the news: of one generation each in its turn."""
+
+    socket, last = None, ("", 0)
+
+    def work(self):
+        if not self.socket:
+            self.socket = connect(zmq.SUB, self.world.endpoint("news"), subscribe=b"")
+        if not self.socket.poll(100):
+            return
+        writer, number = self.socket.recv_multipart()
+        if writer == self.last[0] and int(number) != self.last[1] + 1:
+            self.books.wrong(f"news {int(number)} of {writer.decode()} came after {self.last[1]}")
+        self.last = (writer, int(number))
+        self.books.count("news")
+
+    def drop(self):
+        if self.socket:
+            self.socket.close()
+
+
 def team(world):
     """Who is there all the while."""
     clients = [Counter(world, f"counter{i}") for i in range(4)]
     clients += [Keeper(world, f"keeper{i}") for i in range(2)]
-    return clients + [Reader(world, "reader")]
+    clients += [Requester(world, f"requester{i}") for i in range(2)]
+    return clients + [Pusher(world, f"pusher{i}") for i in range(2)] + [Reader(world, "reader"), Listener(world, "listener")]
 
 
 def start(clients):

@@ -4,12 +4,15 @@ import contextlib
 import socket
 import time
 
+import zmq
+
 from faults import fault
+from peers import connect
 
 WAIT = 5  # seconds for what a socket does; the server may be stopped
 
 
-def connect(world):
+def dial(world):
     return socket.create_connection(world.address, timeout=WAIT)
 
 
@@ -20,7 +23,7 @@ def crowd(world, size):
     try:
         for _ in range(size):
             with contextlib.suppress(OSError):
-                sockets.append(connect(world))
+                sockets.append(dial(world))
         yield sockets
     finally:
         for each in sockets:
@@ -72,17 +75,27 @@ def silent(world, dice):
         time.sleep(dice.uniform(0.5, 3))
 
 
-@fault(1)
-def control_crowd(world, dice):
-    """The same at the control socket."""
-    path, sockets = str(world.dir / "chaos.sock"), []
-    for _ in range(dice.randrange(5, 80)):
-        each = socket.socket(socket.AF_UNIX)
-        each.settimeout(WAIT)
-        with contextlib.suppress(OSError):
-            each.connect(path)
-            sockets.append(each)
-    send(sockets, dice.randbytes(200))
-    time.sleep(dice.uniform(0.1, 1))
-    for each in sockets:
+@fault(2)
+def strangers(world, dice):
+    """Garbage at unix sockets: the control socket and those of ZeroMQ."""
+    for name in ("chaos.sock", "replies.ipc", "pulls.ipc", "feed.ipc"):
+        sockets = [socket.socket(socket.AF_UNIX) for _ in range(dice.randrange(5, 70))]
+        for each in sockets:
+            each.settimeout(WAIT)
+            with contextlib.suppress(OSError):
+                each.connect(str(world.dir / name))
+        send(sockets, dice.randbytes(200))
+        time.sleep(dice.uniform(0, 0.5))
+        for each in sockets:
+            each.close()
+
+
+@fault(2)
+def requests_left(world, dice):
+    """Many ask over ZeroMQ, and are gone before the answer."""
+    for _ in range(dice.randrange(5, 40)):
+        each = connect(zmq.DEALER, world.endpoint("replies"))
+        for _ in range(dice.randrange(1, 20)):
+            each.send_multipart([b"", b"nobody", b"1", dice.randbytes(100)], zmq.NOBLOCK)
+        time.sleep(dice.uniform(0, 0.02))
         each.close()

@@ -134,7 +134,7 @@ class Subscriber(threading.Thread):
         self.start()
 
     def run(self):
-        socket = subscribe(self.world.feed)
+        socket = connect(zmq.SUB, self.world.endpoint("feed"), subscribe=b"tiny.")
         while not self.over:
             if socket.poll(200):
                 self.take(socket.recv_multipart())
@@ -156,11 +156,11 @@ class Subscriber(threading.Thread):
         self.join()
 
 
-def subscribe(endpoint, **options):
-    socket = zmq.Context.instance().socket(zmq.SUB)
+def connect(kind, endpoint, **options):
+    """A ZeroMQ socket; its options are set in their order, subscribe among them."""
+    socket = zmq.Context.instance().socket(kind)
     socket.linger = 0
     for name, value in options.items():
         setattr(socket, name, value)
-    socket.subscribe("tiny.")
     socket.connect(endpoint)
     return socket

@@ -2,15 +2,17 @@
 """surroundings -- faults of what the server needs: its disk, its clock, who takes its log lines."""
 import time
 
+import zmq
+
 from faults import fault
-from peers import subscribe
+from peers import connect
 
 
 @fault(3)
 def disk_full(world, dice):
     if not world.mounted:
         return
-    filler = world.dir / "disk/filler"
+    filler = world.dir / f"disk/filler.{dice.random()}"
     world.lives.fill(1)
     try:
         with open(filler, "wb", buffering=0) as file:
@@ -63,7 +65,8 @@ def mail_dead(world, dice):
 @fault(2)
 def subscribers_stalled(world, dice):
     """They subscribe and never read."""
-    sockets = [subscribe(world.feed, rcvhwm=1) for _ in range(dice.randrange(1, 20))]
+    sockets = [connect(zmq.SUB, world.endpoint(name), rcvhwm=1, subscribe=b"")
+               for name in ("feed", "news") for _ in range(dice.randrange(1, 10))]
     time.sleep(dice.uniform(0.5, 4))
     for socket in sockets:
         socket.close()

@@ -50,7 +50,6 @@ class World(Project):
         self.books, self.lives = Books(self), Lives(self.dir)
         dice = random.Random()  # not of the seed: two may run side by side
         self.address = (f"127.{dice.randrange(1, 250)}.{dice.randrange(250)}.{dice.randrange(1, 250)}", 8080)
-        self.feed = f"ipc://{self.dir}/feed.ipc"
         self.mail_port = free_port()
         self.files = threading.RLock()  # held by who replaces conf.lua or the script, or ends the process
         self.variant = {}               # keys of conf.lua that good reloads change
@@ -60,6 +59,9 @@ class World(Project):
     def clock(self):
         return time.monotonic() - self.began
 
+    def endpoint(self, name):
+        return f"ipc://{self.dir}/{name}.ipc"
+
     # -- files -----------------------------------------------------------------
 
     def conf(self, keys=None):
@@ -67,7 +69,7 @@ class World(Project):
             "svr.name": "chaos", "svr.script": "main.lua", "svr.load_timeout": 1, "svr.reload_timeout": 1,
             "svr.timer.run_status_check_time_span": 2, "svr.close.wait_lock_delay": 0.5,
             "svr.close.force_close_delay": 3, "svr.log_conf_on_reload": False,
-            "svr.monitor.host": self.feed, "svr.monitor.timer": 0.5,
+            "svr.monitor.host": self.endpoint("feed"), "svr.monitor.timer": 0.5,
             "svr.checkpoint.span": 1, "svr.checkpoint.path": "disk/chaos.ckpt",
             "log.console.stream": "stdout", "log.console.format": "%(levelname)s %(message)s",
             "log.file_log": "disk/chaos.log", "log.file_log.rotate": {"size": "256K"}, "log.file_log.keep": 2,
@@ -76,7 +78,7 @@ class World(Project):
             "log.email.config": {"host": ["127.0.0.1", self.mail_port], "from": ["chaos@x.com"],
                                  "target": ["b@x.com"], "tls": "none"},
             "log.repeat_limit": 0, "log.buffer": "256K",
-            "chaos.address": f"{self.address[0]}:{self.address[1]}", **self.variant, **(keys or {})}) + "\n")
+            "chaos.folder": str(self.dir), "chaos.address": f"{self.address[0]}:{self.address[1]}", **self.variant, **(keys or {})}) + "\n")
 
     def good_files(self):
         self.write("main.lua", SCRIPT)

@@ -48,6 +48,21 @@ function S:keep(req)
   return status, text
 end
 
+-- The same as count, over ZeroMQ: a number asked for, and the bytes that come back.
+function S:requested(client, number, body)
+  local status, text = self:answer(self:take(client, tonumber(number)) and 200 or 409, client)
+  assert(self.replies:send(tostring(status), text, body))
+end
+
+-- Numbers that are only sent: within one process none is lost, and none comes twice.
+function S:pushed(client, number)
+  local seen, n = self.context.pushed[client], tonumber(number)
+  if seen and seen.pid == pid and n ~= seen.last + 1 then
+    self:wrong("%s: message %d came after %d", client, n, seen.last)
+  end
+  self.context.pushed[client] = {pid = pid, last = n}
+end
+
 local function stream(req)
   local size, out = tonumber(req.params.size), req:stream(200)
   for at = 1, size, 1000 do
@@ -72,6 +87,11 @@ function S:on_line()
   self:warn("line %d of %d/%d", self.lines, pid, self.generation)
 end
 
+function S:publish()
+  self.published = (self.published or 0) + 1
+  self.news:send(("%d/%d"):format(pid, self.generation), tostring(self.published))
+end
+
 function S:on_done(key, result)
   if key ~= "ticks" or type(result) ~= "table" or result.square ~= result.n ^ 2 then
     self:wrong("a thread timer brought %s", result)
@@ -83,6 +103,7 @@ function S:add_timers()
   local function every(key, fn, seconds) assert(self:add_timer(key, tiny.PeriodTimer(fn, seconds))) end
   every("beats", function() self.context.beats = self.context.beats + 1 end, 0.01)
   every("lines", function() self:on_line() end, 0.02)
+  every("news", function() self:publish() end, 0.02)
   every("alarm", function() self:err("alarm %d", pid) end, 1)
   every("garbage", function() self.ballast = ("x"):rep(1e5) end, 0.05)
   assert(self:add_timer("minutes", tiny.CronTimer(function(_, due) self:on_minute(due) end, "* * * * *")))
@@ -92,7 +113,7 @@ end
 -- -- life --------------------------------------------------------------------
 
 function S:fill_context()
-  local fresh = {beats = 0, ticks = 0, minutes = 0, last = {}, wrong = {}, cron = {}}
+  local fresh = {beats = 0, ticks = 0, minutes = 0, last = {}, wrong = {}, cron = {}, pushed = {}}
   for key, value in pairs(fresh) do
     if self.context[key] == nil then self.context[key] = value end
   end
@@ -110,10 +131,20 @@ function S:serve()
   assert(tiny.http.serve(self.conf["chaos.address"], routes, {head_timeout = 2, idle_timeout = 30, limit = 300}))
 end
 
+function S:open_sockets()
+  local folder = "ipc://" .. self.conf["chaos.folder"]
+  self.replies = assert(tiny.zmq.socket("REP", {bind = folder .. "/replies.ipc"}))
+  self.pulls = assert(tiny.zmq.socket("PULL", {bind = folder .. "/pulls.ipc"}))
+  self.news = assert(tiny.zmq.socket("PUB", {bind = folder .. "/news.ipc"}))
+  self.replies:on(function(...) self:requested(...) end)
+  self.pulls:on(function(...) self:pushed(...) end)
+end
+
 function S:on_start()
   self.closed = false
   self:fill_context()
   self:serve()
+  self:open_sockets()
   self:add_timers()
 end
 
