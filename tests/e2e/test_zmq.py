@@ -162,6 +162,17 @@ class Types(ZmqCase):
         end""")
         self.assertEqual(self.got(server, 2), ["to b.", "to a | part."])
 
+    def test_addresses_of_all_kinds(self):
+        for bind, connect in (("127.0.0.1", "localhost"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "[::1]"), ("*", "localhost")):
+            server = self.start(SHOW + f"""function S:on_start()
+              local pull = assert(tiny.zmq.socket("PULL", {{ bind = "tcp://{bind}:*" }}))
+              local port = pull:endpoint():match("%d+$")
+              local push = assert(tiny.zmq.socket("PUSH", {{ connect = "tcp://{connect}:" .. port }}))
+              push:send("arrived")
+              show(pull:recv(30))
+            end""")
+            self.assertEqual(self.got(server, 1), ["arrived."])
+
     def test_xpub_and_xsub_make_a_forwarder(self):
         source, to = self.peer(zmq.PUB)
         _server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("XPUB", {{ bind = at }}))
