@@ -155,24 +155,20 @@ local function order_of(type_name, options)
   }
 end
 
--- What a socket is known by to the next generation.
+-- What a socket is known by to the next generation. Other keys are another socket: what was opened
+-- without them, or with old ones, must not pass for it.
 local function key_of(order, name)
-  local binds, connects = table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " ")
-  return table.concat({ order.type, binds, connects, name or "" }, "\n")
+  return table.concat({
+    order.type, table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " "),
+    name or "", order.public_key or "", order.secret_key or "", order.server_key or "",
+    order.clients and "guarded" or "",
+  }, "\n")
 end
-
-local fixed = {
-  "send_hwm", "recv_hwm", "heartbeat", "max_size", "identity", "public_key", "secret_key", "server_key",
-}
 
 -- What an open socket keeps to.
 local function fixed_of(order)
-  local values = {}
-  for _, name in ipairs(fixed) do
-    values[#values + 1] = name .. "=" .. tostring(order[name])
-  end
-  values[#values + 1] = order.clients and "guarded" or "open"
-  return table.concat(values, "\n")
+  return ("%s %s %s %s %s"):format(tostring(order.send_hwm), tostring(order.recv_hwm), tostring(order.heartbeat),
+                                   tostring(order.max_size), tostring(order.identity))
 end
 
 ---@class tiny.Zmq

@@ -558,6 +558,30 @@ class Curve(ZmqCase):
         time.sleep(0.3)
         self.assertEqual(self.got(server, 2), ["early.", "late."])
 
+    def test_a_reload_does_not_take_what_is_open_to_all_for_what_has_keys(self):
+        public, secret = (key.decode() for key in zmq.curve_keypair())
+        project = self.project("""function S:on_start()
+          assert(tiny.zmq.socket("PULL", { bind = self.conf["test.at"], curve = self.conf["test.curve"] }))
+        end""")
+        at = f"ipc://{project.dir}/keys"
+        project.conf({"test.at": at})
+        self.launch(project).wait_ready()
+        project.conf({"test.at": at, "test.curve": {"secret_key": secret, "clients": public}})
+        self.assert_refused(project, "Address already in use", 1)
+
+    def test_a_client_connects_anew_with_new_keys(self):
+        public, secret = zmq.curve_keypair()
+        pull, to = self.peer(zmq.PULL, curve_server=1, curve_secretkey=secret, curve_publickey=public)
+        project = self.project(f"""function S:on_start()
+          local push = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", curve = self.conf["test.curve"] }}))
+          push:send(self.conf["test.curve"].public_key)
+        end""")
+        for start in (lambda: self.launch(project).wait_ready(), lambda: self.assert_reloaded(project)):
+            own_public, own_secret = (key.decode() for key in zmq.curve_keypair())
+            project.conf({"test.curve": {"server_key": public.decode(), "public_key": own_public, "secret_key": own_secret}})
+            start()
+            self.assertEqual(pull.recv().decode(), own_public)
+
     def assert_reloaded_badly(self, server):
         self.assertIn("Invalid argument", self.assert_refused(server.project, "curve", server.info()["generation"]))
 
