@@ -167,8 +167,10 @@ end
 
 -- What an open socket keeps to.
 local function fixed_of(order)
-  return ("%s %s %s %s %s"):format(tostring(order.send_hwm), tostring(order.recv_hwm), tostring(order.heartbeat),
-                                   tostring(order.max_size), tostring(order.identity))
+  return table.concat({
+    order.send_hwm or "", order.recv_hwm or "", order.heartbeat or "", order.max_size or "",
+    order.identity or "",
+  }, "\n")
 end
 
 ---@class tiny.Zmq
