@@ -90,6 +90,8 @@ local types = {
   PUSH = true, XPUB = true, XSUB = true,
 }
 
+local function subscribes(type_name) return type_name == "SUB" or type_name == "XSUB" end
+
 local function is_text(value) return type(value) == "string" end
 local function is_amount(value) return type(value) == "number" and value >= 0 end
 local function is_table(value) return type(value) == "table" end
@@ -135,7 +137,7 @@ local function check(type_name, options)
   local problem = problem_of(options, options_known) or problem_of(options.curve or {}, curve_known)
   if problem then return problem end
   if not options.bind and not options.connect then return "bind or connect is expected" end
-  if options.subscribe and not type_name:find("SUB$") then return "only SUB and XSUB subscribe" end
+  if options.subscribe and not subscribes(type_name) then return "only SUB and XSUB subscribe" end
   return options.curve and check_curve(options.curve)
 end
 
@@ -149,7 +151,7 @@ local function order_of(type_name, options)
   return {
     type = type_name, bind = list_of(options.bind), connect = list_of(options.connect),
     send_hwm = options.send_hwm or options.hwm, recv_hwm = options.recv_hwm or options.hwm,
-    linger = options.linger or 1, heartbeat = options.heartbeat, max_size = options.max_size,
+    linger = options.linger or subscribes(type_name) and 0 or 1, heartbeat = options.heartbeat, max_size = options.max_size,
     identity = options.identity, public_key = curve.public_key, secret_key = curve.secret_key,
     server_key = curve.server_key, clients = list_of(curve.clients),
   }
@@ -181,7 +183,7 @@ end
 ---@field hwm? integer        messages that may wait for a peer, each way: 1000; 0 is no limit
 ---@field send_hwm? integer   the same one way
 ---@field recv_hwm? integer
----@field linger? number      seconds that closing gives to what is unsent: 1
+---@field linger? number      seconds that closing gives to what is unsent: 1; 0 for SUB and XSUB
 ---@field send_timeout? number  seconds that :send() waits at most
 ---@field heartbeat? number   seconds between signs of life, so that a peer that vanished is noticed
 ---@field max_size? integer   bytes of a part; who sends more is disconnected
@@ -214,7 +216,7 @@ function zmq.socket(type_name, options)
     log.warn("tiny.zmq.socket: %s %s was opened with other options: they hold until it is closed", type_name,
              (order.bind or order.connect)[1])
   end
-  if type_name:find("SUB$") then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
+  if subscribes(type_name) then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
   send_timeouts[socket] = options.send_timeout
   return socket
 end
