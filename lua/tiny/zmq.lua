@@ -151,7 +151,8 @@ local function order_of(type_name, options)
   return {
     type = type_name, bind = list_of(options.bind), connect = list_of(options.connect),
     send_hwm = options.send_hwm or options.hwm, recv_hwm = options.recv_hwm or options.hwm,
-    linger = options.linger or subscribes(type_name) and 0 or 1, heartbeat = options.heartbeat, max_size = options.max_size,
+    linger = options.linger or subscribes(type_name) and 0 or 1,
+    heartbeat = options.heartbeat, max_size = options.max_size,
     identity = options.identity, public_key = curve.public_key, secret_key = curve.secret_key,
     server_key = curve.server_key, clients = list_of(curve.clients),
   }
