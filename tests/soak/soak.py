@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""soak -- reloads one server TINY_SOAK_RELOADS times (20,000), every third time with something
-bad, and proves that memory, file descriptors and threads stay what they were.
+"""soak -- reloads one server TINY_SOAK_RELOADS times (20,000) under load, every third time with something
+bad, and proves that no request is lost and that memory, file descriptors and threads stay what they were.
 
     TINY_BIN=build/release/tiny tests/soak/soak.py"""
 import os
@@ -13,10 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+from http_load import HANDLER, HttpLoad
 from tiny_server import Project, Server, wait_for
 
 RELOADS = int(os.environ.get("TINY_SOAK_RELOADS", "20000"))
 SAMPLES = 40
+STEP = max(1, RELOADS // SAMPLES)
 GROWTH = 1.02 if RELOADS >= 5000 else 1.08  # end against first quarter; one heap more, once, weighs more in a short run
 LEAK = 24  # bytes a reload: the smallest block that malloc hands out
 
@@ -25,6 +27,9 @@ GOOD = """
   function S:on_start()
     self.context.starts = (self.context.starts or 0) + 1
     self.context.handler, self.conf.copy = nil, part
+    local generation = self.generation
+    self.http = assert(tiny.http.serve("127.0.0.1:" .. (self.context.port or 0), """ + HANDLER + """))
+    self.context.port = tonumber(self.http:address():match("%d+$"))
     self:add_timer("beat", tiny.PeriodTimer(function() self.beats = (self.beats or 0) + 1 end, 0.005))
   end
   function S:on_close()
@@ -80,6 +85,19 @@ def reload_badly(project, turn):
     make_good(project)
 
 
+class Stretch:
+    """Load between two samples; when it is over, no connection is left."""
+
+    def __init__(self, project):
+        self.load = HttpLoad(int(project.said("eval", "self.context.port")[1]), kept=4, new=2, pipelined=2)
+
+    def end(self):
+        seen = self.load.stop()
+        if seen["lost"] or seen["wrong"] or not seen["requests"]:
+            sys.exit(f"under load: {seen}")
+        return seen["requests"]
+
+
 def look(server):
     """(resident KiB, descriptors, threads) of a server."""
     status = Path(f"/proc/{server.pid}/status").read_text()
@@ -87,9 +105,12 @@ def look(server):
             len(os.listdir(f"/proc/{server.pid}/task")))
 
 
-def sample(server):
-    """The least of each of several looks: a command's connection or a helper comes and goes."""
+def sample(project, server):
+    """The least of each of several looks, of a generation that has done nothing yet: a command's connection
+    or a helper comes and goes, and what Lua has not collected is no leak."""
+    expect(project, 0, "reloaded: generation")
     wait_for(lambda: server.info()["generations_alive"] == 1, "the old generations to be gone")
+    wait_for(lambda: server.info()["connections"] == 0, "the connections to be gone")
     looks = []
     for _ in range(5):
         time.sleep(0.02)
@@ -97,16 +118,23 @@ def sample(server):
     return tuple(map(min, *looks))
 
 
+def reload_once(project, turn):
+    if turn % 3 == 0:
+        reload_badly(project, turn // 3)
+    else:
+        expect(project, 0, "reloaded: generation")
+
+
 def soak(project, server):
-    samples = []
-    for turn in range(1, RELOADS + 1):
-        if turn % 3 == 0:
-            reload_badly(project, turn // 3)
-        else:
-            expect(project, 0, "reloaded: generation")
-        if turn % max(1, RELOADS // SAMPLES) == 0:
-            samples.append(sample(server))
-            print(f"{turn:6} reloads: {samples[-1][0]} KiB, {samples[-1][1]} fds, {samples[-1][2]} threads", flush=True)
+    samples, requests = [], 0
+    for first in range(1, RELOADS + 1, STEP):
+        stretch = Stretch(project)
+        for turn in range(first, first + STEP):
+            reload_once(project, turn)
+        requests += stretch.end()
+        samples.append(sample(project, server))
+        print(f"{turn:6} reloads: {samples[-1][0]} KiB, {samples[-1][1]} fds, {samples[-1][2]} threads", flush=True)
+    print(f"{requests} requests, each answered as it should be")
     return samples
 
 
