@@ -7,8 +7,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
-/* Threads come and go with each reload: a heap for each that ever ran would only keep what was freed. */
-enum { WHY = 4096, ARENAS = 2 };
+enum { WHY = 4096 };
 
 static tiny_options options_of(const tiny_arguments *arguments) {
   tiny_options options = {.conf = arguments->conf,
@@ -33,7 +32,8 @@ static int run(tiny_arguments *arguments) {
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
   tiny_init();
-  mallopt(M_ARENA_MAX, ARENAS);
+  mallopt(M_ARENA_MAX,
+          1); /* threads that come and go with reloads would each leave a heap behind */
   tiny_options options = options_of(arguments);
   options.fresh = fresh;
   tiny *runtime = tiny_new(&options, why, sizeof why);

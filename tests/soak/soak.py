@@ -19,8 +19,8 @@ from tiny_server import Project, Server, wait_for
 RELOADS = int(os.environ.get("TINY_SOAK_RELOADS", "20000"))
 SAMPLES = 40
 STEP = max(1, RELOADS // SAMPLES)
-GROWTH = 1.02 if RELOADS >= 5000 else 1.08  # end against first quarter; one heap more, once, weighs more in a short run
-LEAK = 24  # bytes a reload: the smallest block that malloc hands out
+GROWTH = 1.02 if RELOADS >= 5000 else 1.04  # of resident memory; a page here and there weighs more in a short run
+LEAK = 8  # bytes a reload that are allocated and not freed: less than the smallest block
 
 GOOD = """
   local part = require "part"
@@ -98,6 +98,15 @@ class Stretch:
         return seen["requests"]
 
 
+# What malloc has given out and not had back.
+USED = """(function()
+  local ffi = require "ffi"
+  ffi.cdef "struct info { size_t arena, free, fast, maps, mapped, most, fast_free, used, unused, top; }; struct info mallinfo2(void);"
+  local info = ffi.C.mallinfo2()
+  return tonumber(info.used + info.mapped)
+end)()"""
+
+
 def look(server):
     """(resident KiB, descriptors, threads) of a server."""
     status = Path(f"/proc/{server.pid}/status").read_text()
@@ -106,8 +115,8 @@ def look(server):
 
 
 def sample(project, server):
-    """The least of each of several looks, of a generation that has done nothing yet: a command's connection
-    or a helper comes and goes, and what Lua has not collected is no leak."""
+    """(resident KiB, descriptors, threads, bytes allocated): the least of several looks, as a command's connection or
+    a helper comes and goes, at a generation that has done nothing yet, as what Lua has not collected is no leak."""
     expect(project, 0, "reloaded: generation")
     wait_for(lambda: server.info()["generations_alive"] == 1, "the old generations to be gone")
     wait_for(lambda: server.info()["connections"] == 0, "the connections to be gone")
@@ -115,7 +124,7 @@ def sample(project, server):
     for _ in range(5):
         time.sleep(0.02)
         looks.append(look(server))
-    return tuple(map(min, *looks))
+    return (*map(min, *looks), int(project.said("eval", USED)[1]))
 
 
 def reload_once(project, turn):
@@ -133,38 +142,29 @@ def soak(project, server):
             reload_once(project, turn)
         requests += stretch.end()
         samples.append(sample(project, server))
-        print(f"{turn:6} reloads: {samples[-1][0]} KiB, {samples[-1][1]} fds, {samples[-1][2]} threads", flush=True)
+        print(f"{turn:6} reloads: {samples[-1][0]} KiB, {samples[-1][1]} fds, {samples[-1][2]} threads, {samples[-1][3]} bytes", flush=True)
     print(f"{requests} requests, each answered as it should be")
     return samples
 
 
-def growth(samples):
-    """KiB a stretch of the run has grown by, end against beginning."""
-    end = max(1, len(samples) // 4)
-    return (statistics.median(rss for rss, _, _ in samples[-end:]) -
-            statistics.median(rss for rss, _, _ in samples[:end]))
-
-
-def leak(samples):
-    """Bytes a reload that memory grows by in every stretch of the run after its first quarter: a
-    leak does, an allocator that takes one heap more, once, does not."""
-    quarter = len(samples) // 4
-    stretches = [samples[i * quarter:(i + 1) * quarter] for i in (1, 2, 3)]
-    return min(map(growth, stretches)) * 1024 / (RELOADS / 4 * 3 / 4)
+def compare(samples, column):
+    """A column's median in the second half of the first quarter, and at the end."""
+    values, eighth = [row[column] for row in samples], len(samples) // 8
+    return statistics.median(values[eighth:2 * eighth]), statistics.median(values[-eighth:])
 
 
 def judge(samples):
     """What is wrong with the samples, as text; empty when nothing is."""
-    eighth = len(samples) // 8
-    first = statistics.median(rss for rss, _, _ in samples[eighth:2 * eighth])
-    last = statistics.median(rss for rss, _, _ in samples[-eighth:])
-    print(f"memory: {first:.0f} KiB in the first quarter, {last:.0f} KiB at the end ({last / first - 1:+.1%}), "
-          f"{leak(samples):+.1f} bytes a reload throughout")
+    first, last = compare(samples, 0)
+    used_first, used_last = compare(samples, 3)
+    leak = (used_last - used_first) / (RELOADS * 3 / 4)
+    print(f"memory: {first:.0f} KiB in the first quarter, {last:.0f} KiB at the end ({last / first - 1:+.1%}); "
+          f"allocated {leak:+.1f} bytes a reload")
     if last > first * GROWTH:
         return "memory has grown"
-    if leak(samples) > LEAK:
-        return "memory grows with each reload"
-    return "descriptors or threads have changed" if len({row[1:] for row in samples}) > 1 else ""
+    if leak > LEAK:
+        return "what is allocated grows with each reload"
+    return "descriptors or threads have changed" if len({row[1:3] for row in samples}) > 1 else ""
 
 
 def main():
