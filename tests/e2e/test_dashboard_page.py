@@ -169,6 +169,8 @@ class Used(PageCase):
         self.assert_reloaded(dashboard.project)
         dashboard.close()
         self.wait("document.getElementById('connection').textContent.includes('lost')")
+        conf = (dashboard.project.dir / "conf.lua").read_text()
+        dashboard.project.write("conf.lua", conf.replace("127.0.0.1:0", dashboard.url.removeprefix("http://")))
         self.launch(dashboard.project).wait_ready()
         self.wait("document.getElementById('connection').textContent === 'Live'")
         self.wait_card("one", "running")

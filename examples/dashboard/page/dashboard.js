@@ -8,6 +8,7 @@ const HIGH = 32;         // units that it is high
 const SERIES = ["lag", "heap", "cpu"];
 const MOODS = ["hung", "silent", "error", "busy", "fine"];
 const servers = new Map();  // by id; each has its card
+let loading = null;         // the promise of load() while it runs
 const $ = (id) => document.getElementById(id);
 
 // -- text ----------------------------------------------------------------------
@@ -313,7 +314,9 @@ function lacks(update) {
 // What came while the connection was lost is fetched with everything else.
 function listen() {
   const events = new EventSource("/events");
-  const reload = () => load().then(() => connected(true), () => connected(false));
+  const reload = () => {
+    loading ||= load().then(() => connected(true), () => connected(false)).finally(() => { loading = null; });
+  };
   events.onopen = reload;
   events.onerror = () => connected(false);
   events.addEventListener("servers", (event) => {
