@@ -55,6 +55,8 @@ GOALS = [
     Goal("context of 100,000 records handed over: the loop is blocked", "context.pack.tiny", 20,
          {"string.buffer": "context.pack.string_buffer"}),
     Goal("the same, in all", "context.both.tiny", 150, {"string.buffer": "context.both.string_buffer"}),
+    Goal("takeover: from SIGKILL until the next on_start, ttl 5 s, worst", "takeover.killed_ttl5.tiny", 5.5, worst=True),
+    Goal("the same, from SIGTERM, worst", "takeover.closed_ttl5.tiny", 0.1, worst=True),
     Goal("start to ready", "hello.start.tiny", 5, peers("hello.start", **HELLO)),
     Goal("the same, with the monitor", "hello.start.tiny_monitor", 8, {"Python": "hello.start.python_monitor"}),
     Goal("private memory of an idle hello server", "hello.memory.tiny", 2.5, peers("hello.memory", **HELLO)),
