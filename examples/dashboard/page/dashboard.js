@@ -257,7 +257,7 @@ function arrange() {
 function announce(server, before) {
   if (!before || before === server.mood) return;
   const name = server.info ? text(server.info.name) : server.feed;
-  const state = server.mood === "error" ? "running, with an error" : server.state;
+  const state = server.mood === "error" ? `${server.state}, with an error` : server.state;
   $("news").replaceChildren(made("span", `${name} is ${state}. `));
 }
 
