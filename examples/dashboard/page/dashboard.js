@@ -33,8 +33,12 @@ function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
 }
 
+function milliseconds(value) {
+  return value < 10000 ? `${value.toFixed(value < 10 ? 2 : 0)} ms` : `${(value / 1000).toFixed(0)} s`;
+}
+
 const FIGURES = {
-  lag: (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`,
+  lag: milliseconds,
   heap: bytes,
   cpu: (value) => `${value.toFixed(1)} %`,
 };
