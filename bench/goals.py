@@ -69,6 +69,8 @@ GOALS = [
          {"the same in C": "zmq.rate_10.C"}, times="zmq.rate_10.C", least=True),
     Goal("the same, 100 under way", "zmq.rate_100.tiny", 0.6, {"the same in C": "zmq.rate_100.C"}, times="zmq.rate_100.C",
          least=True),
+    Goal("takeover: from SIGKILL until the next on_start, ttl 5 s, worst", "takeover.killed_ttl5.tiny", 5.5, worst=True),
+    Goal("the same, from SIGTERM, worst", "takeover.closed_ttl5.tiny", 0.1, worst=True),
     Goal("start to ready", "hello.start.tiny", 5, peers("hello.start", **HELLO)),
     Goal("the same, with the monitor", "hello.start.tiny_monitor", 8, {"Python": "hello.start.python_monitor"}),
     Goal("private memory of an idle hello server", "hello.memory.tiny", 2.5, peers("hello.memory", **HELLO)),
