@@ -42,6 +42,7 @@ GOALS = [
     Goal("the same: requests that failed, 100 reloads", "reload.failed_wrk.tiny", 0, peers("reload.failed_wrk", nginx="nginx HUP")),
     Goal("requests lost under a client that checks each answer, 100 reloads", "reload.lost_checked.tiny", 0,
          peers("reload.lost_checked", nginx="nginx HUP")),
+    Goal("memory over 20,000 reloads: the end over the first quarter", "memory.reloads_growth.tiny", 2),
     Goal("hang: from the end of the span until the stack is in the log, worst", "hang.stack_after_span.tiny", 100, worst=True, wall=True),
     Goal("hang: from there until Lua is interrupted, worst", "hang.interrupt_after_stack.tiny", 10, worst=True, wall=True),
     Goal("timer with a Lua callback, made and fired, 1,000,000 pending, in order", "timers.ordered_both.tiny", 550,
