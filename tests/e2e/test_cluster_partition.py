@@ -7,7 +7,7 @@ from etcd_nodes import Etcd, needs_etcd
 from machines import Machines, can_have
 from tiny_server import ServerCase, wait_for
 
-TTL = 3
+TTL = 5  # less is lost when etcd elects a new leader
 TICK = """
   function S:on_start() self:info("found %s", tostring(self.context.n)) end
   function S:run()
@@ -64,7 +64,7 @@ class Partition(ServerCase):
         token = self.servers[0].info()["token"]
         self.machines.pull(1)
         self.servers[1].wait_line("WARN etcd: ")
-        time.sleep(2 * TTL)
+        time.sleep(1.5 * TTL)
         self.machines.plug(1)
         self.servers[1].wait_line("INFO etcd answers again")
         self.assertEqual((self.servers[0].info()["token"], self.servers[0].lines("no longer")), (token, []))

@@ -148,8 +148,7 @@ class Soak:
         self.projects[active].tiny("eval", "--timeout", "30", f"os.execute('sleep {self.dice.uniform(0.1, 2 * TTL)}')")
 
     def depose_active(self, _active):
-        node = next(i for i in range(3) if self.etcd.answers(i))
-        self.etcd.delete("/tiny/soak/election/active", node)
+        self.etcd.wait_ready().delete("/tiny/soak/election/active")
 
     def reload_all(self, _active):
         for project in self.projects:
