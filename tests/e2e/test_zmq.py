@@ -251,6 +251,25 @@ class Waiting(ZmqCase):
           show(tiny.timeout(0.05, function() return full:send("x") end))""")
         self.assertEqual(self.got(server, 2), ["nil | timeout."] * 2)
 
+    def test_many_wait_to_send_and_all_are_served_in_turn(self):
+        pull, to = self.peer(zmq.PULL, rcvhwm=1)
+        server = self.start(SHOW + f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", hwm = 1 }}))
+          local tasks = {{}}
+          for i = 1, 1000 do tasks[i] = tiny.go(function() assert(socket:send(tostring(i), ("x"):rep(5000))) end) end
+          tiny.sleep(0.2)
+          for i = 1, 1000, 10 do tasks[i]:cancel() end
+          tiny.go(function()
+            for i = 1, 1000 do pcall(tasks[i].join, tasks[i]) end
+            show("all over")
+          end)
+        end""")
+        seen = set()
+        while not server.lines("all over") or pull.poll(200):
+            if pull.poll(100):
+                seen.add(int(pull.recv_multipart()[0]))
+        self.assertLessEqual({i for i in range(1, 1001) if i % 10 != 1}, seen)
+
     def test_a_router_waits_for_one_full_peer_while_others_are_served(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("ROUTER", { bind = at, hwm = 10 }))
           self.socket:on(function(id, text)
