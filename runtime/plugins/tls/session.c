@@ -106,6 +106,10 @@ static int explain(tiny_stream *s, int result) {
 /* -- the channel ----------------------------------------------------------- */
 
 /* What OpenSSL has read ahead is no event of the socket's. */
+static void note_pending(tiny_stream *s) {
+  if (SSL_has_pending(((session *)s->channel_data)->ssl)) s->drained = false;
+}
+
 static ssize_t session_read(tiny_stream *s, void *data, size_t size) {
   session *t = s->channel_data;
   size_t n;
@@ -113,7 +117,7 @@ static ssize_t session_read(tiny_stream *s, void *data, size_t size) {
   ERR_clear_error();
   int result = SSL_read_ex(t->ssl, data, size, &n);
   if (result <= 0) return explain(s, result);
-  if (SSL_has_pending(t->ssl)) s->drained = false;
+  note_pending(s);
   return (ssize_t)n;
 }
 
@@ -125,6 +129,7 @@ static ssize_t session_write(tiny_stream *s, const void *data, size_t size) {
   ERR_clear_error();
   int result = SSL_write_ex(t->ssl, data, size, &n);
   s->held = result <= 0 && SSL_want_write(t->ssl) && SSL_is_init_finished(t->ssl);
+  note_pending(s); /* it may have shaken hands */
   if (result > 0) return (ssize_t)n;
   int rc = explain(s, result);
   return rc == 0 ? UV_EPIPE : rc;
@@ -208,6 +213,7 @@ int session_shake(tiny_stream *s) {
   if (t->failed) return t->failed;
   ERR_clear_error();
   int result = SSL_do_handshake(t->ssl);
+  note_pending(s);
   if (result > 0) return 0;
   int rc = explain(s, result);
   return rc == 0 ? UV_ECONNRESET : rc;
