@@ -677,6 +677,21 @@ class Peers(ZmqCase):
 
 
 class Closing(ZmqCase):
+    def test_the_file_of_an_ipc_endpoint_goes_unless_it_is_of_somebody_else_by_then(self):
+        project = self.project("""function S:on_start()
+          for _, name in ipairs { "own", "taken" } do
+            assert(tiny.zmq.socket("PULL", { bind = "ipc://" .. self.conf.folder .. "/" .. name }))
+          end
+        end""")
+        project.conf({"folder": str(project.dir)})
+        server = self.launch(project).wait_ready()
+        (project.dir / "taken").unlink()
+        (project.dir / "taken").touch()
+        self.assertTrue((project.dir / "own").exists())
+        self.assertEqual(server.close(), 0)
+        self.assertFalse((project.dir / "own").exists())
+        self.assertTrue((project.dir / "taken").exists())
+
     def test_what_is_unsent_lingers_for_a_while(self):
         pull, to = self.peer(zmq.PULL)
         server = self.start(f"""function S:on_start()

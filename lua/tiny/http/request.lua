@@ -141,7 +141,8 @@ end
 
 -- The events that another generation has begun to answer this request with.
 function Request.carried(req, name, last_id)
-  req.response = setmetatable({ id = req.id, timeout = req.opts.write_timeout, name = name, last_id = last_id }, Events)
+  local events = { id = req.id, timeout = req.opts.write_timeout, name = name, last_id = last_id }
+  req.response = setmetatable(events, Events)
   return req.response
 end
 

@@ -100,7 +100,9 @@ end
 
 local function check_events(events)
   if events == nil then return end
-  if type(events) ~= "table" then error("tiny.http.serve: events: a table of functions by name is expected", 4) end
+  if type(events) ~= "table" then
+    error("tiny.http.serve: events: a table of functions by name is expected", 4)
+  end
   for name, go_on in pairs(events) do
     if not is_callable(go_on) then
       error(("tiny.http.serve: events: a function is expected for %s"):format(tostring(name)), 4)
