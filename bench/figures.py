@@ -52,6 +52,10 @@ def installed(*programs):
     return not missing
 
 
+def luv_installed():
+    return installed("luajit") and subprocess.run(["luajit", "-e", "require 'luv'"], capture_output=True, check=False).returncode == 0
+
+
 def compile_c(source, target, *libraries):
     """Compile one C file with the flags that pkg-config has for the libraries."""
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", *libraries], capture_output=True, text=True,
