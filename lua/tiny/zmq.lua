@@ -224,6 +224,7 @@ end
 --- A new pair of CURVE keys: public, secret.
 ---@return string?, string?, string?
 function zmq.keypair()
+  runtime.acting("tiny.zmq.keypair")
   return core.keypair()
 end
 

@@ -45,7 +45,7 @@ def hung(world, dice):
     kind = dice.choice(HANGS)
     world.lives.provoke(HUNG)
     with world.files:
-        life, sliced = world.lives.now(), "svr.watchdog.slice" in world.variant
+        life, sliced = world.lives.now(), world.variant.get("svr.watchdog.slice")
         status = world.ask(f"/trouble/{kind}")
         if status == 500 and sliced:
             return
@@ -60,21 +60,3 @@ def stopped(world, dice):
         world.signal(signal.SIGSTOP)
         time.sleep(dice.uniform(0.2, 4))
         world.signal(signal.SIGCONT)
-
-
-@fault(3)
-def out_of_memory(world, _dice):
-    """More than svr.lua.memory_limit, again and again: errors, and the process lives."""
-    with world.files:
-        for _ in range(3):
-            status = world.ask("/trouble/memory")
-            if status not in (None, 409, 500, 503):
-                world.books.wrong(f"more memory than there is was had: {status}")
-
-
-@fault(2)
-def error(world, _dice):
-    with world.files:
-        status = world.ask("/trouble/error")
-        if status not in (None, 500, 503):
-            world.books.wrong(f"an error was answered with {status}")

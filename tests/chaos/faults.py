@@ -2,7 +2,7 @@
 """faults -- the list of what is thrown at the server, and the plan of a run, made from its seed.
 
 A fault is a function of the world and of dice of its own: it returns when it is over, and has put back
-what it took away. reloads, ends, surroundings and crowds have them."""
+what it took away. reloads, ends, errors, surroundings and crowds have them."""
 import random
 
 FAULTS = {}      # name: function

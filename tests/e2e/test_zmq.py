@@ -43,6 +43,21 @@ class ZmqCase(ServerCase):
         port = peer.bind_to_random_port("tcp://127.0.0.1")
         return peer, f"tcp://127.0.0.1:{port}"
 
+    def bind_when_free(self, kind, at):
+        """A socket of pyzmq's on an endpoint that somebody leaves."""
+        peer = self.context.socket(kind)
+        self.peers.append(peer)
+
+        def bound():
+            try:
+                peer.bind(at)
+                return True
+            except zmq.ZMQError:
+                return False
+
+        wait_for(bound, f"{at} to be free")
+        return peer
+
     def serve(self, code, conf=None, rest=""):
         """A server whose on_start opens self.socket; returns it and where that is bound."""
         server = self.start(SHOW + f"""function S:on_start()
@@ -290,6 +305,18 @@ class Handlers(ZmqCase):
             peer.send(text)
             self.assertEqual(peer.recv(), answer)
 
+    def test_a_message_of_too_many_parts_is_dropped_and_told(self):
+        for kind, peer_kind in (("REP", zmq.REQ), ("ROUTER", zmq.DEALER)):
+            server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("{kind}", {{ bind = at }}))
+              self.socket:on(function(...) self.socket:send(...) end)""")
+            peer = self.peer(peer_kind, at)
+            peer.send_multipart([b"x"] * 4001)
+            if kind == "REP":
+                self.assertEqual(peer.recv(), b"")
+            peer.send_multipart([b"x"] * 3000)
+            self.assertEqual(len(peer.recv_multipart()), 3000)
+            server.wait_line("ERROR a ZeroMQ message of 400")
+
     def test_so_many_messages_are_in_hand_at_once(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
           local now = 0
@@ -463,15 +490,7 @@ class Reload(ZmqCase):
         server, at = self.serve('self.socket = assert(tiny.zmq.socket("REP", { bind = at }))')
         server.project.script("")
         self.assert_reloaded(server.project)
-        again = self.context.socket(zmq.REP)
-        wait_for(lambda: self.binds(again, at), "the endpoint to be free")
-
-    def binds(self, socket, at):
-        try:
-            socket.bind(at)
-            return True
-        except zmq.ZMQError:
-            return False
+        self.bind_when_free(zmq.REP, at)
 
     def test_names_tell_sockets_apart(self):
         _server, _at = self.serve("""
@@ -590,9 +609,10 @@ class Wrong(ZmqCase):
         self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 6)
 
     def test_nothing_starts_while_the_script_is_loaded(self):
-        code, text = self.project('tiny.zmq.socket("PULL", { bind = "inproc://a" })').said("check")
-        self.assertEqual(code, 1)
-        self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
+        for call in ('socket("PULL", { bind = "inproc://a" })', "keypair()"):
+            code, text = self.project(f"tiny.zmq.{call}").said("check")
+            self.assertEqual(code, 1)
+            self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
 
 
 class Peers(ZmqCase):
@@ -641,21 +661,16 @@ class Peers(ZmqCase):
           for port = 1, 200 do endpoints[#endpoints + 1] = "tcp://127.0.0.1:" .. port end
           assert(tiny.zmq.socket("SUB", {{ connect = endpoints, subscribe = "" }})):on(show)
         end""")
-        publisher = self.context.socket(zmq.PUB)
-        self.peers.append(publisher)
         for _ in range(2):  # it goes away and comes again
             heard = len(server.lines("got "))
-            publisher.bind(f"tcp://127.0.0.1:{to}")
+            publisher = self.bind_when_free(zmq.PUB, f"tcp://127.0.0.1:{to}")
 
-            def publish(before=heard):
+            def publish(publisher=publisher, before=heard):
                 publisher.send_multipart([b"t", b"x"])
                 return len(server.lines("got ")) > before
 
             wait_for(publish, "a message to be heard")
-            publisher.unbind(f"tcp://127.0.0.1:{to}")
             publisher.close(linger=0)
-            publisher = self.context.socket(zmq.PUB)
-            self.peers.append(publisher)
         self.assertEqual(set(self.got(server, 1)), {"t | x."})
 
     def test_an_ipc_endpoint_in_use_stays_its_owners(self):
