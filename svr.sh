@@ -27,6 +27,7 @@ usage: ./svr.sh COMMAND [-c conf.lua] [arguments]
   check     load conf.lua and the script, without running them
   test      run the tests
   bench     in Tiny's own repository: measure it beside its peers
+  chaos     there, too: throw faults at a server for some minutes, and balance the books
 
 Every other command goes to tiny as it is: ./svr.sh --help lists them.
 TXT
@@ -80,6 +81,11 @@ run_bench() {
   exec "$here/bench/run" "$@"
 }
 
+run_chaos() {
+  [ -x "$here/tests/chaos/run" ] || fail "no chaos here: it is in Tiny's own repository"
+  exec "$here/tests/chaos/run" "$@"
+}
+
 [ $# -gt 0 ] || { usage >&2; exit 1; }
 command=$1
 shift
@@ -92,7 +98,7 @@ fi
 
 case $command in
   run | start | restart | check) prepare tiny ;;
-  test) prepare tests ;;
+  test | chaos) prepare tests ;;
   bench) prepare bench ;;
   help) usage; exit ;;
 esac
@@ -103,6 +109,7 @@ case $command in
   restart) restart "$@" ;;
   test) run_tests "$@" ;;
   bench) run_bench "$@" ;;
+  chaos) run_chaos "$@" ;;
   run | check | reload | close | status | stack | profile | eval | loglevel)
     exec "$tiny" "$command" -c "$conf" "$@" ;;
   *) exec "$tiny" "$command" "$@" ;;

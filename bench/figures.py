@@ -11,12 +11,13 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
-TINY = os.environ.get("TINY_BIN", str(ROOT / "build/release/tiny"))
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+from tiny_server import TINY, lua
 
 
 def figure(name, unit, samples):
@@ -51,12 +52,31 @@ def installed(*programs):
     return not missing
 
 
+def luv_installed():
+    return installed("luajit") and subprocess.run(["luajit", "-e", "require 'luv'"], capture_output=True, check=False).returncode == 0
+
+
 def compile_c(source, target, *libraries):
     """Compile one C file with the flags that pkg-config has for the libraries."""
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", *libraries], capture_output=True, text=True,
                            check=True).stdout.split() if libraries else []
     subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", target, source, *flags], check=True)
     return target
+
+
+def rows(*command):
+    """The rows of numbers that a measurement prints."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    return [list(map(float, line.split())) for line in done.stdout.splitlines()]
+
+
+def measure_in_tiny(folder, script, what, *numbers):
+    """The rows that a server script prints, which is told what to measure by bench.what and bench.numbers."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    conf = {"svr.name": "bench", "svr.script": str(script), "svr.monitor": False, "log.console": False,
+            "svr.timer.run_status_check_time_span": 0, "bench.what": what, "bench.numbers": list(numbers)}
+    (place / "conf.lua").write_text("return " + lua(conf))
+    return rows(TINY, "run", "-c", place / "conf.lua")
 
 
 def threads(pid):

@@ -28,7 +28,7 @@ function methods:send(...)
   return wait_to_send(self, ...)
 end
 
---- Wait for a message: its parts. Of several tasks that wait the first gets it.
+--- Wait for a message: its parts. It goes to one of the tasks that wait.
 ---@param timeout? number  seconds: nil, "timeout", "ETIMEDOUT" when none has come by then
 ---@return string? ...
 function methods:recv(timeout)
@@ -225,6 +225,7 @@ end
 --- A new pair of CURVE keys: public, secret.
 ---@return string?, string?, string?
 function zmq.keypair()
+  runtime.acting("tiny.zmq.keypair")
   return core.keypair()
 end
 

@@ -48,10 +48,11 @@ static void add_cluster(tiny_page *page, const tiny_top_server *server) {
   if (number(server, "token") > 0)
     snprintf(token, sizeof token, ", token %.0f", number(server, "token"));
   tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s%s", LABEL, "role", text(server, "role"), token);
-  json_array_foreach(json_object_get(server->info, "members"), i, member)
-      tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s@%s, pid %.0f, %s", LABEL, i ? "" : "members",
-                    member_text(member, "name"), member_text(member, "host"),
-                    json_number_value(json_object_get(member, "pid")), member_text(member, "role"));
+  json_array_foreach(json_object_get(server->info, "members"), i, member) {
+    tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%s@%s, pid %.0f, %s", LABEL, i ? "" : "members",
+                  member_text(member, "name"), member_text(member, "host"),
+                  json_number_value(json_object_get(member, "pid")), member_text(member, "role"));
+  }
 }
 
 /* A figure and how it went. */

@@ -27,6 +27,8 @@ struct tiny_http_server {
   bool watches; /* hooks->gone is called for clients that leave while they wait */
   /* Handle conn's request. Returns 0, or -1 when it cannot even begin. */
   int (*begin)(tiny_http_server *server, tiny_http_conn *conn);
+  /* Go on with a stream of events that has a name, if it was begun by another server. NULL: never. */
+  void (*carry)(tiny_http_server *server, tiny_http_conn *conn);
 };
 
 /* Told to whoever handles a request, at the top of a turn of the loop. */
@@ -45,6 +47,13 @@ typedef enum tiny_http_phase {
   TINY_HTTP_LINGER, /* closing: the client may still be sending */
   TINY_HTTP_CLOSED
 } tiny_http_phase;
+
+/* An answer of server-sent events, beside its being a stream. */
+typedef struct tiny_http_events {
+  char *name;        /* by which another server may go on with it; NULL: none does */
+  char *last_id;     /* of the last event that had one, or NULL */
+  uint32_t retry_ms; /* when the client is to come again */
+} tiny_http_events;
 
 struct tiny_http_conn {
   tiny_stream stream; /* first */
@@ -75,6 +84,8 @@ struct tiny_http_conn {
   int file; /* to be sent after 'out'; -1 */
   off_t file_at;
   uint64_t file_left;
+
+  tiny_http_events *events; /* NULL: it does not stream any */
 
   void *owner, *reader, *writer; /* the handler's own */
 };
@@ -131,6 +142,26 @@ int tiny_http_stream_begin(tiny_http_conn *conn, const tiny_http_answer *answer)
  * nothing more can be sent. */
 int tiny_http_stream_write(tiny_http_conn *conn, const char *data, size_t size);
 int tiny_http_stream_end(tiny_http_conn *conn);
+
+/* -- server-sent events (http_events.c) */
+
+/* The stream that has begun is one of events. Returns 0 or UV_ENOMEM. */
+int tiny_http_events_begin(tiny_http_conn *conn, const char *name);
+
+/* Note what was sent: an event with that id, or out of memory none; when the client is to come again. */
+void tiny_http_events_sent(tiny_http_conn *conn, const char *id);
+void tiny_http_events_retry(tiny_http_conn *conn, uint32_t ms);
+
+/* End the stream in the midst of it, but not of an event: the client is told when to come again. */
+void tiny_http_events_end(tiny_http_conn *conn);
+
+/* Offer streams that have a name to whoever serves on their ports now. */
+void tiny_http_events_carry(tiny_http *http);
+
+/* Its request gets another number: who knows it by the former cannot use it any longer. */
+void tiny_http_renumber(tiny_http_conn *conn);
+
+/* -- the end of a request */
 
 /* Its handler has ended. What was not answered is answered with 'status'; a stream that did not end
  * ends the connection. Goes on to the next request, at once if 'now': not to be called by Lua then. */

@@ -34,6 +34,7 @@ static void free_request(tiny_http_conn *c) {
   if (c->request) tiny_http_request_free(c->http, c->request);
   c->request = NULL;
   tiny_buffer_free(&c->body);
+  tiny_http_events_free(c);
 }
 
 void tiny_http_end(tiny_http_conn *c) {

@@ -66,6 +66,9 @@ void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const ti
 /* -- http_body.c: what comes after the head */
 bool tiny_http_step_body(tiny_http_conn *conn); /* a step of TINY_HTTP_BODY */
 
+/* -- http_events.c */
+void tiny_http_events_free(tiny_http_conn *conn);
+
 /* -- http_out.c: what is sent */
 int tiny_http_flush(tiny_http_conn *conn);     /* 0 when all is out, UV_EAGAIN, or why not */
 void tiny_http_continue(tiny_http_conn *conn); /* the client may send the body */

@@ -78,17 +78,24 @@ static bool is_any_case(const reader *r, tiny_span span, const char *text) {
   return span.size == strlen(text) && strncasecmp(r->data + span.at, text, span.size) == 0;
 }
 
-/* "http://host/path" means "/path": what it says of the host, the Host field says too. */
+static bool begins(const char *text, uint32_t size, const char *with) {
+  return size > strlen(with) && strncasecmp(text, with, strlen(with)) == 0;
+}
+
+/* "http://host/path" means "/path": what it says of the host, the Host field says too. Returns the size of
+ * what the path is to be found behind, -1 when there is no host or no path. */
+static int origin_size(const char *text, uint32_t size) {
+  uint32_t scheme = begins(text, size, "http://") ? 7 : begins(text, size, "https://") ? 8 : 0;
+  if (!scheme) return 0;
+  const char *slash = memchr(text + scheme, '/', size - scheme);
+  return slash && slash > text + scheme ? (int)(slash - text) : -1;
+}
+
 static int split_target(reader *r, tiny_span target) {
-  static const char scheme[] = "http://";
   tiny_http_head *h = r->head;
   const char *text = r->data + target.at;
-  uint32_t skip = 0;
-  if (target.size > 7 && strncasecmp(text, scheme, 7) == 0) {
-    const char *slash = memchr(text + 7, '/', target.size - 7);
-    if (!slash || slash == text + 7) return BAD;
-    skip = (uint32_t)(slash - text);
-  }
+  int skip = origin_size(text, target.size);
+  if (skip < 0) return BAD;
   if (text[skip] != '/' && !is_text(r, target, "*")) return BAD;
   const char *mark = memchr(text + skip, '?', target.size - skip);
   uint32_t end = mark ? (uint32_t)(mark - text) : target.size;

@@ -65,11 +65,7 @@ static void version_of(const json_t *kvs, char *version, size_t size) {
 
 static void tell(tiny_shared_conf *s, const json_t *kvs) {
   json_t *keys = json_object();
-  size_t i;
-  const json_t *kv;
-  json_array_foreach(kvs, i, kv) {
-    add_key(s, keys, kv);
-  }
+  for (size_t i = 0; i < json_array_size(kvs); i++) add_key(s, keys, json_array_get(kvs, i));
   s->changed(s->data,
              json_pack("{s:s,s:s,s:o}", "version", s->version, "prefix", s->prefix, "keys", keys));
 }

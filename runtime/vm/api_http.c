@@ -11,15 +11,12 @@
 
 /* -- servers --------------------------------------------------------------- */
 
-typedef struct server {
-  tiny_http_server base;
-  tiny_generation *generation;
-  int entry; /* registry reference: called with each request */
-} server;
+typedef tiny_request_server server;
 
 static void free_server(tiny_acceptor *acceptor) {
   server *s = (server *)acceptor;
   luaL_unref(s->generation->L, LUA_REGISTRYINDEX, s->entry);
+  luaL_unref(s->generation->L, LUA_REGISTRYINDEX, s->carrier);
   free(s);
 }
 
@@ -36,7 +33,14 @@ static void on_end(tiny_task *task) {
   fail(&c->reader);
   fail(&c->writer);
   tiny_task_report(task);
+  if (dead && c->streams && c->events) tiny_http_events_end(c);
   tiny_http_over(c, dead ? 503 : 500, !dead);
+}
+
+void tiny_request_own(tiny_http_conn *c, tiny_task *task) {
+  c->owner = task;
+  task->on_end = on_end;
+  task->data = c;
 }
 
 typedef struct begin_call {
@@ -48,16 +52,8 @@ typedef struct begin_call {
 /* entry(id, method, path, query). The task comes last: nothing raises after it. */
 static int begin_protected(lua_State *L) {
   begin_call *call = lua_touserdata(L, 1);
-  const tiny_http_head *head = tiny_http_request_head(call->conn);
-  const char *text = tiny_http_request_text(call->conn);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->entry);
-  lua_pushnumber(L, tiny_request_number(call->conn));
-  tiny_request_push(L, text, head->method);
-  tiny_request_push(L, text, head->path);
-  if (head->query.at)
-    tiny_request_push(L, text, head->query);
-  else
-    lua_pushnil(L);
+  tiny_request_push_head(L, call->conn);
   call->task = tiny_task_new(L, call->server->generation, TINY_TASK_REQUEST);
   lua_xmove(L, call->task->co, 5);
   return 0;
@@ -71,9 +67,7 @@ static int begin(tiny_http_server *base, tiny_http_conn *conn) {
     lua_pop(g->L, 1);
     return -1;
   }
-  conn->owner = call.task;
-  call.task->on_end = on_end;
-  call.task->data = conn;
+  tiny_request_own(conn, call.task);
   tiny_task_run(call.task, 4);
   return 0;
 }
@@ -97,10 +91,11 @@ size_t tiny_request_size(lua_State *L, int index) {
   return size < 1e15 ? (size_t)size : SIZE_MAX / 2;
 }
 
-/* server(entry, limit, max_head, max_body, idle, head, body, write, watches, tls) -> acceptor */
+/* server(entry, limit, max_head, max_body, idle, head, body, write, watches, tls, carrier) -> acceptor */
 static int l_server(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "tiny.http.serve");
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 11, LUA_TFUNCTION);
   tiny_http_server settings = {
       .acceptor = {.refs = 1,
                    .limit = tiny_acceptor_limit(L, 2),
@@ -114,14 +109,17 @@ static int l_server(lua_State *L) {
       .write_ms = check_ms(L, 8),
       .watches = lua_toboolean(L, 9),
       .begin = begin,
+      .carry = tiny_request_carry,
   };
   tiny_http_server_init(&settings, http_of(L));
   tiny_handle *handle = tiny_handle_new(L, &tiny_acceptor_kind);
   lua_pushvalue(L, 1);
   int entry = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_pushvalue(L, 11);
+  int carrier = luaL_ref(L, LUA_REGISTRYINDEX);
   server *s = calloc(1, sizeof *s);
   if (!s) return luaL_error(L, "not enough memory");
-  *s = (server){settings, g, entry};
+  *s = (server){settings, g, entry, carrier};
   if (settings.acceptor.tls) settings.acceptor.tls->refs++;
   tiny_handle_set(handle, s);
   return 1;
@@ -152,5 +150,6 @@ int luaopen_tiny_http(lua_State *L) {
   luaL_register(L, NULL, functions);
   luaL_register(L, NULL, tiny_request_functions);
   luaL_register(L, NULL, tiny_answer_functions);
+  luaL_register(L, NULL, tiny_event_functions);
   return 1;
 }

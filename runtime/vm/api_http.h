@@ -6,9 +6,19 @@
 #ifndef TINY_API_HTTP_H
 #define TINY_API_HTTP_H
 
+#include "generation.h"
 #include "http.h"
+#include "task.h"
 
 #include <lauxlib.h>
+
+/* A server whose requests Lua handles, each in a task that is its connection's owner. */
+typedef struct tiny_request_server {
+  tiny_http_server base;
+  tiny_generation *generation;
+  int entry;   /* registry reference: called with each request */
+  int carrier; /* registry reference: says what goes on with a stream of events */
+} tiny_request_server;
 
 extern const tiny_http_hooks tiny_request_hooks;
 
@@ -24,7 +34,17 @@ size_t tiny_request_size(lua_State *L, int index);
 /* Part of a head, pushed as a string. */
 void tiny_request_push(lua_State *L, const char *text, tiny_span span);
 
-/* Functions of tiny.core.http: what is asked of a request, and what answers it. */
-extern const luaL_Reg tiny_request_functions[], tiny_answer_functions[];
+/* The number, method, path and query of its request: what Lua begins with. */
+void tiny_request_push_head(lua_State *L, const tiny_http_conn *conn);
+
+/* That task handles its request from here on. */
+void tiny_request_own(tiny_http_conn *conn, tiny_task *task);
+
+/* A stream of events goes on in that server's generation, if it has a function for it. */
+void tiny_request_carry(tiny_http_server *server, tiny_http_conn *conn);
+
+/* Functions of tiny.core.http: what is asked of a request, what answers it, and what tells of its
+ * events. */
+extern const luaL_Reg tiny_request_functions[], tiny_answer_functions[], tiny_event_functions[];
 
 #endif

@@ -30,6 +30,18 @@ void tiny_request_push(lua_State *L, const char *text, tiny_span span) {
   lua_pushlstring(L, text + span.at, span.size);
 }
 
+void tiny_request_push_head(lua_State *L, const tiny_http_conn *conn) {
+  const tiny_http_head *head = tiny_http_request_head(conn);
+  const char *text = tiny_http_request_text(conn);
+  lua_pushnumber(L, tiny_request_number(conn));
+  tiny_request_push(L, text, head->method);
+  tiny_request_push(L, text, head->path);
+  if (head->query.at)
+    tiny_request_push(L, text, head->query);
+  else
+    lua_pushnil(L);
+}
+
 /* -- the head -------------------------------------------------------------- */
 
 /* Repeated fields are one list. The table is on top. */

@@ -94,7 +94,8 @@ static int load_conf(lua_State *L, load_call *call) {
   if (!keys) return -1;
   g->conf = tiny_conf_new(keys, call->conf);
   if (!g->conf) return luaL_error(L, "not enough memory");
-  tiny_conf_share(g->conf, json_incref(g->shared));
+  tiny_conf_share(g->conf, g->shared);
+  g->shared = NULL;
   set_deadline(g, tiny_conf_ms(g->conf, "svr.load_timeout"));
   return limit_memory(L, call);
 }

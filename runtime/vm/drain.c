@@ -2,6 +2,7 @@
  * drain.c -- the way out of a generation: made quiet, drained of what is in flight, retired on
  * the loop thread, closed in a helper. */
 #include "executor.h"
+#include "parked.h"
 #include "runtime.h"
 
 #include <stdlib.h>
@@ -95,10 +96,16 @@ void tiny_drain_show(tiny *rt) {
   tiny_state_draining(&rt->state, list, count);
 }
 
+/* A leak is to be found by this: what still waits, and where it was started. */
 static void warn_of_rest(tiny *rt, const tiny_generation *g) {
+  char text[8192];
   tiny_draining d = what_holds(g);
-  tiny_warn(rt->log, "generation %llu is ended with %u tasks (%u of requests) and %u handles left",
-            (unsigned long long)d.number, d.tasks, d.requests, d.handles);
+  tiny_report report = tiny_report_begin(text, sizeof text);
+  tiny_parked_put(&report, g);
+  tiny_parked_put_handles(&report, g);
+  tiny_warn(rt->log,
+            "generation %llu is ended with %u tasks (%u of requests) and %u handles left:\n%s",
+            (unsigned long long)d.number, d.tasks, d.requests, d.handles, text);
 }
 
 void tiny_drain_turn(tiny *rt) {

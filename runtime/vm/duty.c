@@ -93,9 +93,9 @@ void tiny_duty_follow(tiny_duty *d, const tiny_conf *conf) {
 }
 
 json_t *tiny_duty_shared(tiny_duty *d) {
-  if (!d || d->term != TINY_IDLE) return d ? json_incref(d->shared) : NULL;
+  if (!d || d->term != TINY_IDLE) return d ? json_deep_copy(d->shared) : NULL;
   tiny_conf *last = tiny_state_hold_conf(&d->runtime->state);
-  json_t *shared = last ? json_incref((json_t *)(uintptr_t)tiny_conf_shared(last)) : NULL;
+  json_t *shared = last ? json_deep_copy(tiny_conf_shared(last)) : NULL;
   tiny_conf_drop(last);
   return shared;
 }

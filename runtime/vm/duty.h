@@ -22,8 +22,8 @@ tiny_duty *tiny_duty_open(tiny *runtime, const tiny_conf *conf, char *why, size_
 /* Another conf is in force: its endpoints, credentials and times count from here on. */
 void tiny_duty_follow(tiny_duty *duty, const tiny_conf *conf);
 
-/* What of etcd goes over the conf.lua of the generation that is to be loaded next (shared_conf.h), a new
- * reference: for a reload what is there now, for a new term what was in force in the last. NULL
+/* What of etcd goes over the conf.lua of the generation that is to be loaded next (shared_conf.h), a copy:
+ * for a reload what is there now, for a new term what was in force in the last. NULL
  * when there is nothing of that. */
 json_t *tiny_duty_shared(tiny_duty *duty);
 

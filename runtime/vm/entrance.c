@@ -58,8 +58,9 @@ static void stage_on_start(tiny *rt) {
   }
   if (!c->from && rt->closing.wanted && rt->step) tiny_task_cancel(rt->step);
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
-  if (tiny_step_pending(rt)) {
-    tiny_change_roll_back_because(rt, "on_start did not end within svr.reload_timeout");
+  if (tiny_step_overdue(rt)) {
+    tiny_step_overdue_why(rt, "on_start", c->why, sizeof c->why);
+    tiny_change_roll_back(rt);
   } else if (rt->step_failed) {
     tiny_step_why(rt, rt->step_name, c->why, sizeof c->why);
     tiny_change_roll_back(rt);

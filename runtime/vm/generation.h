@@ -26,8 +26,8 @@ struct tiny_generation {
   uint64_t number;
   tiny_allocator allocator; /* of svr.lua.memory_limit; all 0 without one */
   tiny_life life;
-  tiny_conf *conf;                /* NULL until loaded */
-  json_t *shared;                 /* what of etcd goes over its conf.lua (shared_conf.h), or NULL */
+  tiny_conf *conf; /* NULL until loaded */
+  json_t *shared;  /* what of etcd goes over its conf.lua (shared_conf.h), until that has it */
   struct tiny_handle *handle;     /* all open ones */
   unsigned handles;               /* how many these are: sockets and processes */
   _Atomic uint64_t load_deadline; /* CLOCK_MONOTONIC ns */

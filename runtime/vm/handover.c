@@ -59,8 +59,8 @@ static void stage_on_close(tiny *rt) {
   char why[TINY_WHY];
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
   if (tiny_step_pending(rt)) {
-    tiny_change_roll_back_because(
-        rt, "on_close of the old generation did not end within svr.reload_timeout");
+    tiny_step_overdue_why(rt, "on_close of the old generation", rt->change.why, TINY_WHY);
+    tiny_change_roll_back(rt);
     return;
   }
   if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why); /* logged, no more */

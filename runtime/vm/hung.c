@@ -1,46 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * hung.c -- the loop thread's side of a hang: what the control thread has told or asked of it. */
+#include "parked.h"
 #include "runtime.h"
-#include "trace.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE = 8192, SHOWN = 20 };
+enum { TEXT_SIZE = 8192 };
 
 /* -- what waits, when nothing runs -- */
-
-static void put_parked(tiny_report *report, const tiny_task *task) {
-  tiny_task_describe(report, task, task->generation->L);
-  tiny_trace_put(report, task->co);
-}
-
-static tiny_task *find_run(const tiny_generation *g) {
-  tiny_task *task = g ? g->tasks : NULL;
-  while (task && task->kind != TINY_TASK_RUN) task = task->next;
-  return task;
-}
-
-/* The stacks of the tasks that wait, run's first. */
-static void put_all_parked(tiny_report *report, const tiny_generation *g) {
-  const tiny_task *run = find_run(g);
-  int shown = 0;
-  if (run) put_parked(report, run);
-  for (const tiny_task *task = g ? g->tasks : NULL; task; task = task->next) {
-    if (task == run || task->ended) continue;
-    if (++shown <= SHOWN) put_parked(report, task);
-  }
-  if (shown <= SHOWN) return;
-  tiny_report_put(report, "and ");
-  tiny_report_number(report, shown - SHOWN);
-  tiny_report_put(report, " more\n");
-}
 
 void tiny_hung_parked(tiny *rt, tiny_ask *ask) {
   char text[TEXT_SIZE];
   tiny_report report = tiny_report_begin(text, sizeof text);
   tiny_report_put(&report, "nothing runs; what waits:\n");
-  put_all_parked(&report, rt->current);
+  if (rt->current) tiny_parked_put(&report, rt->current);
   tiny_ask_done(ask, true, text);
 }
 
@@ -132,10 +106,10 @@ static void on_silence(tiny_ask *ask) {
   char text[TEXT_SIZE];
   tiny *rt = ask->data;
   uint64_t sign = atomic_load(&rt->state.run_sign);
-  tiny_task *run = find_run(rt->current);
+  tiny_task *run = rt->current ? tiny_parked_run(rt->current) : NULL;
   if (run && sign && !rt->closing.wanted) {
     tiny_report report = tiny_report_begin(text, sizeof text);
-    put_parked(&report, run);
+    tiny_parked_put_task(&report, run);
     tiny_err(rt->log, "hung: run has not returned or reported for %.1f s\n%s",
              (double)(tiny_timers_now() - sign) / 1e9, text);
     tiny_state_hung(&rt->state, sign, text);

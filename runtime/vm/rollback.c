@@ -12,20 +12,20 @@ void tiny_change_discard(tiny *rt, tiny_generation *g) {
 }
 
 static void stage_resumed(tiny *rt) {
+  static const char name[] = "on_start of the old generation";
   char why[TINY_WHY];
-  bool late = tiny_step_pending(rt);
-  if (late && !tiny_stage_late(rt)) return;
-  if (late) {
-    tiny_step_drop(rt);
-    tiny_err(rt->log, "on_start of the old generation did not end in time");
+  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
+  bool late = tiny_step_overdue(rt), failed = late || rt->step_failed;
+  if (late)
+    tiny_step_overdue_why(rt, name, why, sizeof why);
+  else if (failed)
+    tiny_step_why(rt, name, why, sizeof why);
+  if (failed) {
     tiny_change_lost(rt);
-  } else if (rt->step_failed) {
-    tiny_step_why(rt, "on_start of the old generation", why, sizeof why);
-    tiny_change_lost(rt);
-  } else {
-    tiny_change_serve(rt, rt->current);
-    tiny_change_refused(rt);
+    return;
   }
+  tiny_change_serve(rt, rt->current);
+  tiny_change_refused(rt);
 }
 
 void tiny_change_roll_back(tiny *rt) {

@@ -162,8 +162,12 @@ void tiny_step_begin(tiny *runtime, tiny_generation *generation, const char *nam
 bool tiny_step_pending(const tiny *runtime);
 /* Give the pending step up: its task is cancelled and its outcome no longer looked at. */
 void tiny_step_drop(tiny *runtime);
-/* Why the step failed, copied into 'why'; its traceback goes to the log. */
+/* Why the step failed, with its place, copied into 'why'; its traceback goes to the log. */
 void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
+/* Whether it did not come to its end before the stage was late, waiting or not; the same of that. The step is
+ * dropped then. */
+bool tiny_step_overdue(const tiny *runtime);
+void tiny_step_overdue_why(tiny *runtime, const char *name, char *why, size_t why_size);
 
 /* -- change of generation (change.c, loading.c, standing.c; its steps are in change.h) */
 void tiny_change_ask(tiny *runtime, tiny_ask *ask); /* owns the ask */

@@ -58,7 +58,9 @@ void tiny_sockets_back(tiny_sockets *s, tiny_generation *candidate, tiny_generat
 
 void tiny_sockets_serve(tiny_sockets *s, tiny_generation *g) {
   tiny_claims_commit(&s->harbour.claims, g->number);
-  if (s->http) tiny_http_flow(s->http, true);
+  if (!s->http) return;
+  tiny_http_flow(s->http, true);
+  tiny_http_events_carry(s->http);
 }
 
 void tiny_sockets_stop(tiny_sockets *s) {

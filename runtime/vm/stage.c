@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * stage.c -- what happens between the turns of the loop: one stage at a time, and the
  * one callback (step) that it may wait for. */
+#include "report.h"
 #include "runtime.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void on_timer(uv_timer_t *timer) { (void)timer; }
 
@@ -48,10 +51,52 @@ void tiny_step_drop(tiny *rt) {
   if (task) tiny_task_cancel(task);
 }
 
+/* -- why it failed --------------------------------------------------------- */
+
+/* The script's innermost line in a traceback, "" when there is none. */
+static void find_place(const char *trace, char *place, size_t size) {
+  *place = 0;
+  for (const char *line = trace; line; line = strchr(line, '\n')) {
+    line += strspn(line, "\n\t ");
+    const char *end = strstr(line, ": in ");
+    bool ours = strncmp(line, "[C]", 3) == 0 || strncmp(line, "tiny/", 5) == 0;
+    if (!end || ours || memchr(line, '\n', (size_t)(end - line))) continue;
+    snprintf(place, size, "%.*s", (int)(end - line), line);
+    return;
+  }
+}
+
+/* Errors that are no text, and those of assert(), do not say where they come from. */
+static bool has_place(const char *message, const char *place) {
+  const char *colon = strrchr(place, ':');
+  return colon && strstr(message, colon + 1) != NULL;
+}
+
 void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
+  char place[160];
   const char *message = rt->failure.message ? rt->failure.message : "not enough memory";
-  snprintf(why, why_size, "%s: %s", name, message);
-  tiny_err(rt->log, "%s failed: %s", name, rt->failure.trace ? rt->failure.trace : message);
+  const char *trace = rt->failure.trace ? rt->failure.trace : message;
+  find_place(trace, place, sizeof place);
+  bool add = *place && !has_place(message, place);
+  snprintf(why, why_size, "%s: %s%s%s", name, add ? place : "", add ? ": " : "", message);
+  tiny_err(rt->log, "%s failed: %s", name, trace);
   tiny_state_error(&rt->state, message, rt->failure.trace);
   tiny_failure_free(&rt->failure);
+}
+
+bool tiny_step_overdue(const tiny *rt) {
+  return tiny_stage_late(rt) && (rt->step || rt->step_failed);
+}
+
+void tiny_step_overdue_why(tiny *rt, const char *name, char *why, size_t why_size) {
+  char place[160], text[4096];
+  tiny_report report = tiny_report_begin(text, sizeof text);
+  if (rt->step) tiny_trace_put(&report, rt->step->co);
+  const char *trace = rt->failure.trace ? rt->failure.trace : text;
+  find_place(trace, place, sizeof place);
+  snprintf(why, why_size, "%s did not end within svr.reload_timeout%s%s", name,
+           *place ? ", it was at " : "", place);
+  tiny_err(rt->log, "%s did not end within svr.reload_timeout:\n%s", name, trace);
+  tiny_failure_free(&rt->failure);
+  tiny_step_drop(rt);
 }

@@ -49,18 +49,18 @@ static bool begun_by_request(const tiny_generation *g, tiny_task_kind kind) {
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) {
   int ref;
   lua_State *co = take_coroutine(L, g, &ref);
-  tiny_task *task = calloc(1, sizeof *task);
+  tiny_task *task = malloc(sizeof *task); /* calloc() does not use again what was freed just now */
   if (!task) {
     luaL_unref(L, LUA_REGISTRYINDEX, ref);
     luaL_error(L, "not enough memory for a task");
     return NULL;
   }
-  task->generation = g;
-  task->co = co;
-  task->co_ref = ref;
-  task->kind = kind;
-  task->of_request = begun_by_request(g, kind);
-  task->next = g->tasks;
+  *task = (tiny_task){.generation = g,
+                      .co = co,
+                      .co_ref = ref,
+                      .kind = kind,
+                      .of_request = begun_by_request(g, kind),
+                      .next = g->tasks};
   if (g->tasks) g->tasks->prev = task;
   g->tasks = task;
   g->live[task->of_request][kind]++;

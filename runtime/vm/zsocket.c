@@ -29,19 +29,27 @@ void tiny_zsocket_want(tiny_zsocket *z) {
   z->table->want(z->zmq, in, z->writers && !z->is_router);
 }
 
-int tiny_zsocket_receive(tiny_zsocket *z, const tiny_zmq_part **parts, int *count) {
-  int code;
-  while ((code = z->table->receive(z->zmq, parts, count)) == 0 && *count > PARTS_MAX)
-    tiny_err(tiny_zsocket_holder(z)->generation->runtime->log,
-             "a ZeroMQ message of %d parts was dropped", *count);
-  return code;
+static void drop_message(tiny_zsocket *z, int count) {
+  tiny_log *log = tiny_zsocket_holder(z)->generation->runtime->log;
+  tiny_err(log, "a ZeroMQ message of %d parts was dropped", count);
+  tiny_zsocket_answer_nothing(z);
 }
 
-/* A REP may receive again when it has answered. */
+int tiny_zsocket_receive(tiny_zsocket *z, const tiny_zmq_part **parts, int *count) {
+  int code = z->table->receive(z->zmq, parts, count);
+  if (code != 0 || *count <= PARTS_MAX) return code;
+  drop_message(z, *count);
+  return EAGAIN;
+}
+
 int tiny_zsocket_send(tiny_zsocket *z, const tiny_zmq_part *parts, int count) {
   int code = z->table->send(z->zmq, parts, count);
   if (code == 0) z->asked = NULL;
   return code;
+}
+
+void tiny_zsocket_answer_nothing(tiny_zsocket *z) {
+  if (z->is_rep && z->zmq) tiny_zsocket_send(z, &(tiny_zmq_part){"", 0}, 1);
 }
 
 /* -- tasks that wait ------------------------------------------------------- */

@@ -7,13 +7,13 @@ from etcd_nodes import Etcd, needs_etcd
 from machines import Machines, can_have
 from tiny_server import ServerCase, wait_for
 
-TTL = 3
+TTL = 5  # less is lost when etcd elects a new leader
 TICK = """
   function S:on_start() self:info("found %s", tostring(self.context.n)) end
   function S:run()
     self.context.n = (self.context.n or 0) + 1
     self:info("tick %d", self.token)
-    if self.context.n % 10 == 0 then self:checkpoint() end
+    if self.context.n % 10 == 0 and self:checkpoint() then self:info("saved") end
     tiny.sleep(0.02)
   end"""
 
@@ -48,6 +48,7 @@ class Partition(ServerCase):
         return next(i for i, server in enumerate(self.servers) if server.state() == "running")
 
     def test_a_machine_that_is_cut_off_stands_by_before_another_begins(self):
+        self.servers[0].wait_line("saved")
         self.machines.pull(0)
         self.servers[0].wait_line("no longer the active (timeout)")
         ticks = len(self.servers[0].lines("tick"))
@@ -64,7 +65,7 @@ class Partition(ServerCase):
         token = self.servers[0].info()["token"]
         self.machines.pull(1)
         self.servers[1].wait_line("WARN etcd: ")
-        time.sleep(2 * TTL)
+        time.sleep(1.5 * TTL)
         self.machines.plug(1)
         self.servers[1].wait_line("INFO etcd answers again")
         self.assertEqual((self.servers[0].info()["token"], self.servers[0].lines("no longer")), (token, []))

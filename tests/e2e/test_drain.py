@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Old generations: shown with what holds them, cut off in time, named in the log; and svr.watch."""
+import re
+import socket
 import unittest
 
 from tiny_server import ServerCase, wait_for
@@ -21,6 +23,34 @@ class OldGenerations(ServerCase):
         server.wait_line("generation 1 is ended with 1 tasks")
         wait_for(lambda: server.info()["generations_alive"] == 1, "the old generation's end")
         self.assertEqual(server.info()["draining"], [])
+        self.assertRegex(server.output(), r"generation 1, a task started at \S+/main.lua:5\n")
+        self.assertRegex(server.output(), r" +\S+/main.lua:5: in function <")
+
+    def test_a_request_that_waits_and_a_stream_that_nobody_closes_are_named(self):
+        server = self.start("""
+          local streams = {}
+          local function wait_for_more(stream)
+            streams[#streams + 1] = stream
+            local data = stream:read(100)
+            return data
+          end
+          function S:on_start()
+            local listener = assert(tiny.tcp.listen(self.conf.address, function(stream)
+              self:info("reading")
+              wait_for_more(stream)
+            end))
+            self:info("at %s.", listener:address())
+          end""", {"address": "127.0.0.1:0", **SHORT})
+        host, port = re.search(r"at (\S+):(\d+)\.", server.wait_line("INFO at ")).groups()
+        with socket.create_connection((host, int(port))):
+            server.wait_line("reading")
+            server.project.script("")
+            self.assert_reloaded(server.project)
+            server.wait_line("generation 1 is ended with 1 tasks (1 of requests)")
+        output = wait_for(lambda: "open: " in server.output() and server.output(), "the list of handles")
+        self.assertIn("generation 1, a request\n", output)
+        self.assertRegex(output, r"main.lua:7: in function 'wait_for_more'\n")
+        self.assertRegex(output, r"open:.* 1 tiny.stream")
 
     def test_one_that_holds_nothing_is_gone_at_once(self):
         server = self.start()

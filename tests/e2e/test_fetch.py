@@ -83,6 +83,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.05)
         self.wfile.write(b"0\r\n\r\n")
 
+    def on_bomb(self, _body):
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                self.wfile.write(b"X: " + b"y" * 60000 + b"\r\n")
+        except OSError:
+            self.close_connection = True
+
     def on_cut(self, _body):
         self.send_response(200)
         self.send_header("Content-Length", "100")
@@ -246,6 +254,9 @@ class Pieces(FetchCase):
     def test_one_that_is_too_large_is_an_error(self):
         self.gives('show(tiny.http.request { url = url .. "/large", max_body = 1000000 })',
                    "nil | the answer is larger than max_body | EMSGSIZE")
+
+    def test_a_head_without_end_is_an_error(self):
+        self.gives('show(tiny.http.request { url = url .. "/bomb", stream = true })', "nil | the answer's head is too large | EMSGSIZE")
 
 
 class Failures(FetchCase):

@@ -4,6 +4,7 @@ import http.client
 import os
 import random
 import re
+import resource
 import select
 import socket
 import struct
@@ -828,6 +829,24 @@ class Closing(HttpCase):
 
 
 class Many(HttpCase):
+    def test_descriptors_that_run_out_put_connections_off(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        server = self.serve(serving("return 200, self.generation"))
+        self.assertEqual(resource.prlimit(server.pid, resource.RLIMIT_NOFILE), (hard, hard))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (200, 200))
+        peers = [self.connect() for _ in range(250)]
+        wait_for(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) == 200, "the descriptors to run out")
+        self.assertEqual(peers[0].send(b"GET / HTTP/1.0\r\n\r\n"), 18)
+        self.assertTrue(self.rest(peers[0]).endswith(b"\r\n\r\n1"))
+        for peer in peers[1:200]:
+            peer.close()
+        self.assertEqual(self.ask().body, b"1")
+        for peer in peers[200:]:
+            peer.close()
+        self.assert_idle(server)
+
     def test_a_thousand_idle_connections(self):
         server = self.serve()
         peers = [self.connect() for _ in range(1000)]

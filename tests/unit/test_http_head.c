@@ -52,6 +52,8 @@ START_TEST(the_absolute_form_means_the_path) {
   ck_assert_int_gt(take("GET http://a.b/c?d HTTP/1.1\r\nHost: a.b\r\n\r\n"), 0);
   assert_span(head.path, "/c");
   assert_span(head.query, "d");
+  ck_assert_int_gt(take("GET HTTPS://a.b:443/ HTTP/1.1\r\nHost: a.b\r\n\r\n"), 0);
+  assert_span(head.path, "/");
   ck_assert_int_gt(take("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
   assert_span(head.path, "*");
 }

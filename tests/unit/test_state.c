@@ -49,6 +49,7 @@ static const struct {
             {"role", JSON_NULL},
             {"token", JSON_NULL},
             {"members", JSON_NULL},
+            {"shared_conf", JSON_NULL},
             {"start_time", JSON_STRING},
             {"uptime", JSON_REAL},
             {"last_error", JSON_NULL},

@@ -4,7 +4,8 @@
 local shared = {}
 
 -- What makes a member the one that it is stays in its own conf.lua.
-local own = {["svr.name"] = true, ["svr.script"] = true, ["svr.run_dir"] = true, ["svr.user"] = true, ["svr.group"] = true}
+local own = {}
+for _, name in ipairs {"name", "script", "run_dir", "user", "group"} do own["svr." .. name] = true end
 
 local function is_own(key) return own[key] or key:find("^svr%.cluster%.") end
 

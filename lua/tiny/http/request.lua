@@ -59,6 +59,8 @@ function methods:stream(status, headers)
 end
 
 ---@class tiny.Events : tiny.Response
+---@field name string?     by which a later generation may go on with it
+---@field last_id string?  of the last event that had one and was sent
 local Events = setmetatable({}, { __index = Response })
 Events.__index = Events
 
@@ -80,8 +82,14 @@ function Events:send(event)
   local text = field("data", event.data or "")
   if event.event then text = line("event", event.event) .. text end
   if event.id then text = line("id", event.id) .. text end
-  if event.retry then text = line("retry", ("%d"):format(event.retry * 1000)) .. text end
-  return self:write(text .. "\n")
+  local retry = event.retry and math.floor(event.retry * 1000)
+  if retry then text = line("retry", ("%d"):format(retry)) .. text end
+  local ok, message, name = self:write(text .. "\n")
+  if ok and (event.id or retry) then
+    self.last_id = event.id and tostring(event.id) or self.last_id
+    core.sent(self.id, self.last_id, retry)
+  end
+  return ok, message, name
 end
 
 --- Send something that clients pass over, to see whether they are still there.
@@ -90,13 +98,18 @@ function Events:ping()
   return self:write(":\n\n")
 end
 
---- Answer with server-sent events.
+--- Answer with server-sent events. With a name, the generation that a reload brings may go on with
+--- it (tiny.http.serve's option `events`).
 ---@param headers? table
+---@param name? string
 ---@return tiny.Events
-function methods:events(headers)
+function methods:events(headers, name)
   local all = { ["Content-Type"] = "text/event-stream", ["Cache-Control"] = "no-store" }
-  for name, value in pairs(headers or {}) do all[name] = value end
-  return setmetatable(self:stream(200, all), Events)
+  for field_name, value in pairs(headers or {}) do all[field_name] = value end
+  local events = setmetatable(self:stream(200, all), Events)
+  events.name = name
+  core.events(self.id, name)
+  return events
 end
 
 -- -- fields ------------------------------------------------------------------
@@ -124,6 +137,13 @@ function Request:__index(name)
   local value = make(self)
   self[name] = value
   return value
+end
+
+-- The events that another generation has begun to answer this request with.
+function Request.carried(req, name, last_id)
+  local events = { id = req.id, timeout = req.opts.write_timeout, name = name, last_id = last_id }
+  req.response = setmetatable(events, Events)
+  return req.response
 end
 
 return Request

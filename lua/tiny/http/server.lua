@@ -39,14 +39,32 @@ local function answer(req, status, body, headers)
   end
 end
 
+local function new_request(opts, id, method, path, query)
+  local decoded = escape.decode(path)
+  return decoded and setmetatable({
+    id = id, method = method, path = decoded, raw_path = path, query_string = query, opts = opts,
+  }, Request)
+end
+
 local function entry(handler, opts)
   return function(id, method, path, query)
-    local decoded = escape.decode(path)
-    if not decoded then return core.answer(id, 400, "Bad Request\n") end
-    local req = setmetatable({
-      id = id, method = method, path = decoded, raw_path = path, query_string = query, opts = opts,
-    }, Request)
+    local req = new_request(opts, id, method, path, query)
+    if not req then return core.answer(id, 400, "Bad Request\n") end
     return answer(req, handler(req))
+  end
+end
+
+-- Who goes on with a stream of events that an earlier generation has begun.
+local function carrier(opts)
+  return function(id, method, path, query, name, last_id)
+    local go_on = opts.events and opts.events[name]
+    if not go_on then return nil end
+    local req = new_request(opts, id, method, path, query)
+    local events = Request.carried(req, name, last_id)
+    return function()
+      go_on(events, req)
+      events:close()
+    end
   end
 end
 
@@ -75,7 +93,23 @@ local function check_number(name, value)
   end
 end
 
-local others = { backlog = true, on_disconnect = true, tls = true }
+local others = { backlog = true, on_disconnect = true, tls = true, events = true }
+
+local function is_callable(value)
+  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
+end
+
+local function check_events(events)
+  if events == nil then return end
+  if type(events) ~= "table" then
+    error("tiny.http.serve: events: a table of functions by name is expected", 4)
+  end
+  for name, go_on in pairs(events) do
+    if not is_callable(go_on) then
+      error(("tiny.http.serve: events: a function is expected for %s"):format(tostring(name)), 4)
+    end
+  end
+end
 
 local function complete(opts)
   local all = {}
@@ -91,11 +125,8 @@ local function complete(opts)
   if left ~= nil and left ~= "cancel" and left ~= "finish" then
     error('tiny.http.serve: on_disconnect: "cancel" or "finish" is expected', 3)
   end
+  check_events(all.events)
   return all
-end
-
-local function is_callable(value)
-  return type(value) == "function" or (getmetatable(value) or {}).__call ~= nil
 end
 
 --- Call handler(req), in a task of its own, for each request to the address. It returns status, body,
@@ -113,7 +144,8 @@ function server.serve(text, handler, opts)
   tls.check("tiny.http.serve", opts.tls, true)
   local function make(settings)
     return core.server(entry(handler, opts), opts.limit, opts.max_head, opts.max_body, opts.idle_timeout,
-      opts.head_timeout, opts.body_timeout, opts.write_timeout, opts.on_disconnect == "cancel", settings)
+      opts.head_timeout, opts.body_timeout, opts.write_timeout, opts.on_disconnect == "cancel", settings,
+      carrier(opts))
   end
   return listen("tiny.http.serve", text, make, opts)
 end

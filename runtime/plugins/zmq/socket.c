@@ -87,22 +87,31 @@ static bool is_served(const char *endpoint) {
   return served;
 }
 
-static int bind_to(void *zmq, const char *endpoint) {
-  if (!is_served(endpoint)) return zmq_bind(zmq, endpoint);
-  errno = EADDRINUSE;
-  return -1;
+static int bind_to(tiny_zmq_socket *s, const char *endpoint) {
+  if (is_served(endpoint)) {
+    errno = EADDRINUSE;
+    return -1;
+  }
+  if (zmq_bind(s->zmq, endpoint) != 0) return -1;
+  zmq_files_note(s, endpoint);
+  return 0;
+}
+
+static int connect_to(tiny_zmq_socket *s, const char *endpoint) {
+  return zmq_connect(s->zmq, endpoint);
 }
 
 /* Returns the endpoint that it fails at, with errno; NULL when all are used. */
-static const char *use(void *zmq, const char *const *endpoints, int (*fn)(void *, const char *)) {
+static const char *use(tiny_zmq_socket *s, const char *const *endpoints,
+                       int (*fn)(tiny_zmq_socket *, const char *)) {
   for (; endpoints && *endpoints; endpoints++)
-    if (fn(zmq, *endpoints) != 0) return *endpoints;
+    if (fn(s, *endpoints) != 0) return *endpoints;
   return NULL;
 }
 
 static int attach(tiny_zmq_socket *s, const tiny_zmq_order *o, char *why, size_t why_size) {
-  const char *failed = use(s->zmq, o->binds, bind_to);
-  if (!failed) failed = use(s->zmq, o->connects, zmq_connect);
+  const char *failed = use(s, o->binds, bind_to);
+  if (!failed) failed = use(s, o->connects, connect_to);
   if (failed) snprintf(why, why_size, "%s", failed);
   return failed ? -1 : 0;
 }
@@ -132,6 +141,7 @@ static void free_socket(tiny_zmq_socket *s) {
 static tiny_zmq_socket *give_up(tiny_zmq_socket *s, int *code) {
   *code = errno;
   if (s && s->zmq) zmq_close(s->zmq);
+  if (s) zmq_files_remove(s);
   if (s) free_socket(s);
   return NULL;
 }
@@ -161,5 +171,6 @@ void zmq_sockets_close(tiny_zmq_socket *s) {
   zmq_message_drop(s);
   uv_close((uv_handle_t *)&s->poll, on_closed);
   zmq_close(s->zmq);
+  zmq_files_remove(s);
   s->zmq = NULL;
 }

@@ -19,6 +19,8 @@ struct tiny_zmq {
   unsigned last_guard;
 };
 
+typedef struct zmq_file zmq_file; /* of an endpoint that is one */
+
 struct tiny_zmq_socket {
   tiny_zmq *all;
   void *zmq; /* NULL once it is closed */
@@ -34,6 +36,7 @@ struct tiny_zmq_socket {
   int count, room;
   char endpoint[512];
   struct zmq_guard *guard; /* NULL: no CURVE server */
+  zmq_file *files;
 };
 
 /* -- socket.c: opening and closing, as in tiny_zmq_table */
@@ -63,6 +66,11 @@ int zmq_message_subscribe(tiny_zmq_socket *socket, const char *topic, size_t siz
 /* Let go of the message received last, and of what that took. */
 void zmq_message_drop(tiny_zmq_socket *socket);
 void zmq_message_free(tiny_zmq_socket *socket);
+
+/* -- files.c: what ipc endpoints leave behind */
+
+void zmq_files_note(tiny_zmq_socket *socket, const char *endpoint); /* it was just bound there */
+void zmq_files_remove(tiny_zmq_socket *socket);
 
 /* -- zap.c: who may connect to CURVE servers. ZeroMQ asks over ZAP (RFC 27), and without an answer
  * lets in whoever has a key at all. */
