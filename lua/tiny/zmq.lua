@@ -15,7 +15,7 @@ local send_timeouts = setmetatable({}, { __mode = "k" })
 
 local function wait_to_send(self, ...)
   local seconds = send_timeouts[self]
-  return wait(core.send, self, { ... }, seconds and runtime.now() + seconds)
+  return wait(core.send, self, { n = select("#", ...), ... }, seconds and runtime.now() + seconds)
 end
 
 --- Send a message of one or more parts. Waits while the high-water mark is reached, `send_timeout` at
@@ -199,12 +199,13 @@ end
 
 --- Open a socket, or take over the one that the generation before had of that type, with these
 --- endpoints and that name: no message is lost. An open one takes over linger, subscribe and
---- curve.clients; its other options hold until it is closed.
+--- curve.clients; its other options hold until it is closed. The type may be in lower case.
 ---@param type_name "PUSH"|"PULL"|"PUB"|"SUB"|"XPUB"|"XSUB"|"REQ"|"REP"|"ROUTER"|"DEALER"|"PAIR"
 ---@param options tiny.Zmq
 ---@return tiny.ZmqSocket?, string?, string?
 function zmq.socket(type_name, options)
   runtime.acting("tiny.zmq.socket")
+  if type(type_name) == "string" then type_name = type_name:upper() end
   local problem = check(type_name, options)
   if problem then error("tiny.zmq.socket: " .. problem, 2) end
   local order = order_of(type_name, options)

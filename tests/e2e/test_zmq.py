@@ -627,6 +627,20 @@ class Curve(ZmqCase):
         self.assertEqual(pull.recv(), b"hello")
 
 
+class Natural(ZmqCase):
+    def test_types_in_lower_case_and_numbers_are_fine(self):
+        server = self.start("""function S:on_start()
+          local push = assert(tiny.zmq.socket("push", { bind = "inproc://a" }))
+          local pull = assert(tiny.zmq.socket("pull", { connect = "inproc://a" }))
+          tiny.go(function()
+            for _ = 1, 1000 do push:send(5, 2.5, "x") end -- some of them wait for their turn
+            for _ = 1, 1000 do assert(table.concat({ pull:recv(10) }, " ") == "5 2.5 x") end
+            self:info("all came")
+          end)
+        end""")
+        server.wait_line("all came")
+
+
 class Wrong(ZmqCase):
     def test_arguments_are_checked(self):
         server = self.start("""function S:on_start()
@@ -636,7 +650,7 @@ class Wrong(ZmqCase):
             self:info("bad %s: %s", pcall(tiny.zmq.socket, unpack(bad)))
           end
           local socket = assert(tiny.zmq.socket("PUSH", { bind = "inproc://a" }))
-          for _, bad in ipairs { 5, {}, print } do self:info("bad %s: %s", pcall(socket.send, socket, bad)) end
+          for _, bad in ipairs { false, {}, print } do self:info("bad %s: %s", pcall(socket.send, socket, bad)) end
           self:info("bad %s: %s", pcall(socket.on, socket, 5))
           self:info("bad %s: %s", pcall(socket.on, socket, print, 0))
           self:info("bad %s: %s", pcall(socket.recv, socket))
@@ -645,6 +659,19 @@ class Wrong(ZmqCase):
           self:info("bad %s: %s", pcall(pull.send, pull, "x"))
         end""")
         server.wait_line("bad false: ", times=16)
+
+    def test_misuse_is_told_where_it_is(self):
+        server = self.start("""function S:on_start()
+          local push = assert(tiny.zmq.socket("PUSH", { bind = "inproc://a" }))
+          for _, bad in ipairs {
+            function() push:send() end,
+            function() push:send("a", nil) end,
+            function() push:recv() end,
+          } do self:info("bad %s", select(2, pcall(bad))) end
+        end""")
+        server.wait_line("bad ", times=3)
+        for line, at in zip(server.lines("bad "), (6, 7, 8)):
+            self.assertIn(f"main.lua:{at}: zmq:", line)
 
     def test_what_cannot_be_opened_is_told(self):
         _taken, at = self.peer(zmq.PULL)
