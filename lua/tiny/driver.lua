@@ -175,19 +175,19 @@ end
 
 -- -- running -----------------------------------------------------------------
 
-local function call_named(name, ...)
-  if not server[name] then return end
-  runtime.named(name)
-  server[name](server, ...)
-end
-
 --- on_reload after a reload ("reload"), on_active after an election ("active"), then on_start. A
 --- step: its error is the outcome.
 function driver.on_start(after)
   timer.start()
-  if after == "reload" then call_named("on_reload") end
-  if after == "active" then call_named("on_active", server.token) end
-  call_named("on_start")
+  if after == "reload" and server.on_reload then
+    runtime.named("on_reload")
+    server:on_reload()
+  elseif after == "active" and server.on_active then
+    runtime.named("on_active")
+    server:on_active(server.token)
+  end
+  runtime.named("on_start")
+  if server.on_start then server:on_start() end
 end
 
 --- A step: its error is logged and nothing more.
