@@ -56,7 +56,7 @@ class Row:
     def peers_text(self):
         """Each with how often its figure is ours."""
         mine = self.value() if self.samples else 0
-        return ", ".join(f"{title} {number(value)}" + (f" ({value / mine:.2g}x)" if mine else "")
+        return ", ".join(f"{title} {number(value)}" + (f" ({number(value / mine)}x)" if mine else "")
                          for title, value in self.peers.items())
 
 
@@ -71,8 +71,13 @@ def table(header, rows):
     return "\n".join(["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)])
 
 
-def notes(rows):
-    missed = [f"- **{row.goal.what}**: {row.goal.why or 'not explained yet.'}" for row in rows if row.held() is False]
+def excuse(row, others):
+    noise = f"a time by the clock, while others kept {others:.1f} of the machine's CPUs busy" if row.goal.wall and others > 0.1 else ""
+    return "; ".join(filter(None, (row.goal.why, noise))) or "not explained yet"
+
+
+def notes(rows, others):
+    missed = [f"- **{row.goal.what}**, reached {row.reached_text()}: {excuse(row, others)}." for row in rows if row.held() is False]
     return "\n## Missed, and why\n\n" + "\n".join(missed) + "\n" if missed else ""
 
 
@@ -93,7 +98,7 @@ Written by `./svr.sh bench` on {date}, in {watched.minutes():.0f} minutes. All f
 taken in turns; they are medians of the rounds, with the least and the most.
 
 - Machine: {conditions.machine()}
-- Others kept {watched.others():.2f} CPUs busy meanwhile, on average: {'it was quiet' if watched.others() < 0.1 else 'wall times are worse for it'}.
+- Others kept {watched.others():.2f} CPUs busy meanwhile, on average: {'it was quiet' if watched.others() < 0.1 else 'times by the clock are worse for it, CPU times a little'}.
 - Versions: {', '.join(conditions.versions())}
 {'- Failed: ' + ', '.join(failed) + chr(10) if failed else ''}
 ## Goals
@@ -101,7 +106,7 @@ taken in turns; they are medians of the rounds, with the least and the most.
 {held.count(True)} held, {held.count(False)} missed, {held.count(None)} not measured.
 
 {goals}
-{notes(rows)}
+{notes(rows, watched.others())}
 ## All figures
 
 {figures_table(figures)}

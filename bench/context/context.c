@@ -51,6 +51,8 @@ static span since(span then) {
   return (span){now.cpu_ms - then.cpu_ms, now.wall_ms - then.wall_ms};
 }
 
+static span sum(span a, span b) { return (span){a.cpu_ms + b.cpu_ms, a.wall_ms + b.wall_ms}; }
+
 static int by_cpu(const void *a, const void *b) {
   double x = ((const span *)a)->cpu_ms, y = ((const span *)b)->cpu_ms;
   return (x > y) - (x < y);
@@ -143,8 +145,8 @@ static void buffer_round(lua_State *from, span *encode, span *decode) {
 }
 
 int main(int argc, char **argv) {
-  enum { PACK, UNPACK, ENCODE, DECODE, MOST = 100 };
-  static span spans[4][MOST];
+  enum { PACK, UNPACK, CARRY, ENCODE, DECODE, BUFFER, KINDS, MOST = 100 };
+  static span spans[KINDS][MOST];
   int records = argc > 1 ? atoi(argv[1]) : 100000, rounds = argc > 2 ? atoi(argv[2]) : 9;
   size_t size = 0;
   if (rounds < 1 || rounds > MOST || records < 1) return 2;
@@ -152,6 +154,8 @@ int main(int argc, char **argv) {
   for (int i = 0; i < rounds; i++) {
     size = carry_round(from, records, &spans[PACK][i], &spans[UNPACK][i]);
     buffer_round(from, &spans[ENCODE][i], &spans[DECODE][i]);
+    spans[CARRY][i] = sum(spans[PACK][i], spans[UNPACK][i]);
+    spans[BUFFER][i] = sum(spans[ENCODE][i], spans[DECODE][i]);
   }
   printf("%d records of 5 fields, a parcel of %.1f MB, %d rounds\n", records, (double)size / 1e6,
          rounds);
@@ -161,8 +165,10 @@ int main(int argc, char **argv) {
   print_spans("string.buffer decode", spans[DECODE], rounds);
   print_figure("pack.tiny", spans[PACK], rounds);
   print_figure("unpack.tiny", spans[UNPACK], rounds);
+  print_figure("both.tiny", spans[CARRY], rounds);
   print_figure("pack.string_buffer", spans[ENCODE], rounds);
   print_figure("unpack.string_buffer", spans[DECODE], rounds);
+  print_figure("both.string_buffer", spans[BUFFER], rounds);
   lua_close(from);
   return 0;
 }

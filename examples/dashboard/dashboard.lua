@@ -35,7 +35,8 @@ end
 local function endpoint_of(feed) return type(feed) == "table" and feed.endpoint or feed end
 
 local function curve_of(feed, own)
-  if type(feed) ~= "table" or not own then return nil end
+  if type(feed) ~= "table" or not feed.server_key then return nil end
+  if not own then error("a feed has a server_key: dashboard.curve is missing", 0) end
   return { server_key = feed.server_key, public_key = own.public_key, secret_key = own.secret_key }
 end
 
@@ -114,9 +115,9 @@ function Dashboard:on_start()
   self.context.book = self.context.book or watch.new()
   self.fresh, self.states, self.pages = {}, {}, pages.new()
   self:follow_all(conf["dashboard.feeds"])
-  assert(tiny.http.serve(conf["dashboard.listen"], self:router()))
+  local listener = assert(tiny.http.serve(conf["dashboard.listen"], self:router()))
   self:add_timer("look", tiny.PeriodTimer(function() self:look() end, 1))
-  self:info("the page is at http://%s/", conf["dashboard.listen"])
+  self:info("the page is at http://%s/", listener:address())
 end
 
 -- The pages come again, and are the new generation's then.

@@ -2,6 +2,7 @@
 --- one thing that C asks for; the steps of start, reload and close are C's.
 local conf = require "tiny.conf"
 local log = require "tiny.log"
+local show = require "tiny.log.show"
 local runtime = require "tiny.core.runtime"
 local Server = require "tiny.server"
 local task = require "tiny.task"
@@ -126,8 +127,9 @@ end
 --- What a dead coroutine died of -> first line, traceback; `stopped_at` is the stack where it was stopped.
 function driver.describe(co, err, started_at, stopped_at)
   local text = driver.text_of(err)
-  local trace = stopped_at and text .. "\nstack traceback:\n" .. stopped_at or debug.traceback(co, text)
-  if traces.of(err) then trace = traces.of(err) .. "\npassed on at:\n" .. trace end
+  local stack = stopped_at or traces.dead(co, text)
+  local first = traces.of(err)
+  local trace = text .. (first and first .. "\npassed on at:\n" or "\nstack traceback:\n") .. stack
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
   return text, trace
 end
@@ -177,8 +179,14 @@ end
 --- step: its error is the outcome.
 function driver.on_start(after)
   timer.start()
-  if after == "reload" and server.on_reload then server:on_reload() end
-  if after == "active" and server.on_active then server:on_active(server.token) end
+  if after == "reload" and server.on_reload then
+    runtime.named("on_reload")
+    server:on_reload()
+  elseif after == "active" and server.on_active then
+    runtime.named("on_active")
+    server:on_active(server.token)
+  end
+  runtime.named("on_start")
   if server.on_start then server:on_start() end
 end
 
@@ -224,7 +232,7 @@ local function summary_text()
   local summary = server:get_summary()
   if type(summary) ~= "table" then return tostring(summary) end
   local parts = {}
-  for key, value in pairs(summary) do parts[#parts + 1] = tostring(key) .. "=" .. tostring(value) end
+  for key, value in pairs(summary) do parts[#parts + 1] = tostring(key) .. "=" .. show.text(value) end
   table.sort(parts)
   return table.concat(parts, " ")
 end
@@ -296,14 +304,14 @@ end
 
 --- Run a chunk with `self` as the server, for so many seconds at most -> its results as text.
 function driver.eval(text, seconds)
-  local chunk, why = loadstring("local self = ...; return " .. text, "=eval")
+  local chunk, why = loadstring("local self = ...; return select(1, " .. text .. "\n)", "=eval") -- no tail call
   if not chunk then chunk, why = loadstring("local self = ...; " .. text, "=eval") end
   if not chunk then error(why, 0) end
   local results = { n = 0 }
   local function collect(...) results = { n = select("#", ...), ... } end
   collect(task.timeout(seconds, function() return true, chunk(server) end))
   if not results[1] then error("stopped: ran longer than its limit", 0) end
-  for i = 2, results.n do results[i] = shown(results[i]) end
+  for i = 2, results.n do results[i] = show.text(results[i]) end
   return cut(table.concat(results, "\t", 2, results.n))
 end
 

@@ -26,6 +26,16 @@ local function environment(changes)
   return list
 end
 
+local known = { stdin = "string", timeout = "number", cwd = "string", env = "table", limit = "number" }
+
+local function problem_of(opts)
+  for name, value in pairs(opts) do
+    local kind = known[name]
+    if not kind then return "unknown option " .. tostring(name) end
+    if type(value) ~= kind then return ("%s is a %s"):format(name, kind) end
+  end
+end
+
 ---@class tiny.Exec
 ---@field stdin? string    what it reads; nothing unless given
 ---@field timeout? number  seconds; then it is killed, with all that it started
@@ -43,9 +53,9 @@ return function(argv, opts)
   opts = opts or {}
   local fits = type(argv) == "table" and #argv > 0 and is_strings(argv)
   check(fits, 'a list of strings is expected: { "cmd", "arg" }')
-  check(opts.stdin == nil or type(opts.stdin) == "string", "stdin is a string")
-  local seconds = opts.timeout or 1
-  check(type(seconds) == "number" and seconds > 0, "timeout is seconds above 0")
+  local problem = problem_of(opts)
+  check(not problem, problem)
+  check(not opts.timeout or opts.timeout > 0, "timeout is seconds above 0")
   local deadline = opts.timeout and runtime.now() + opts.timeout
   local envp = opts.env and environment(opts.env)
   local child, code = core.start(argv, envp, opts.cwd, opts.stdin or "", opts.limit or 16 * 2 ^ 20)

@@ -78,6 +78,10 @@ end
 
 core.methods.__index = methods
 
+local function check(ok, message)
+  if not ok then error(message, 3) end
+end
+
 local function in_time(depth, ok, ...)
   local late = limit.finish(depth)
   if not ok and not (late and (...) == task.cancelled) then error((...), 0) end
@@ -90,6 +94,8 @@ end
 ---@param seconds number
 ---@param fn function
 function task.timeout(seconds, fn, ...)
+  check(type(seconds) == "number" and seconds >= 0, "tiny.timeout: a number of seconds from 0 on is expected")
+  check(fn ~= nil, "tiny.timeout: a function is expected")
   return in_time(limit.begin(seconds), xpcall(fn, trace.keep, ...))
 end
 
@@ -109,6 +115,18 @@ local function jitter(options)
   return options.jitter == false and 1 or 0.5 + runtime.now() * 1e6 % 1 / 2
 end
 
+local retry_known = { times = "number", delay = "number", factor = "number", max_delay = "number",
+  jitter = "boolean", on = "function" }
+
+local function check_retry(options, fn)
+  if fn == nil then error("tiny.retry: options and a function are expected", 3) end
+  for name, value in pairs(options) do
+    local kind = retry_known[name]
+    if not kind then error("tiny.retry: unknown option " .. tostring(name), 3) end
+    if type(value) ~= kind then error(("tiny.retry: %s is a %s"):format(name, kind), 3) end
+  end
+end
+
 ---@class tiny.Retry
 ---@field times? integer     calls at most: 5
 ---@field delay? number      the first pause, in seconds: 0.1
@@ -123,6 +141,7 @@ end
 ---@param fn function
 function task.retry(options, fn, ...)
   options = options or {}
+  check_retry(options, fn)
   local args, times, delay = packed(...), options.times or 5, options.delay or 0.1
   local longest, err = options.max_delay or 5, nil
   for attempt = 1, times do
@@ -153,12 +172,23 @@ local function work(job)
   end
 end
 
+local function are_functions(list)
+  if type(list) ~= "table" then return false end
+  for _, fn in ipairs(list) do
+    if type(fn) ~= "function" then return false end
+  end
+  return true
+end
+
 --- Call the functions side by side, `limit` at once, and wait for all: a table of their first results,
 --- in their order. When one raises, the others are cancelled and its error is raised here.
 ---@param fns function[]
 ---@param at_once? integer
 ---@return table
 function task.parallel(fns, at_once)
+  check(are_functions(fns), "tiny.parallel: a list of functions is expected")
+  check(at_once == nil or type(at_once) == "number" and at_once >= 1,
+    "tiny.parallel: the limit must be a number from 1 on")
   local job = { fns = fns, next = 0, results = { n = #fns }, workers = {} }
   for i = 1, math.min(at_once or #fns, #fns) do job.workers[i] = task.go(work, job) end
   for _, worker in ipairs(job.workers) do

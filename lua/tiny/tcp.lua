@@ -10,6 +10,10 @@ require "tiny.stream" -- the methods of connections
 
 local tcp = {}
 
+local function shake(connection, settings, expected, deadline)
+  return task.wait(tls.shake, connection, settings, expected, deadline)
+end
+
 -- -- listening ---------------------------------------------------------------
 
 --- Call on_connection(stream), in a task of its own, for each connection to the address. A handler
@@ -27,11 +31,16 @@ function tcp.listen(text, on_connection, opts)
     error("tiny.tcp.listen: a function is expected for connections", 2)
   end
   tls.check("tiny.tcp.listen", opts.tls, true)
-  local function handle(connection)
-    if opts.timeout then connection:timeout(opts.timeout) end
-    return on_connection(connection)
+  local function make(settings)
+    local function handle(connection)
+      if opts.timeout then connection:timeout(opts.timeout) end
+      if not settings or shake(connection, settings, nil, runtime.now() + (opts.timeout or 10)) then
+        return on_connection(connection)
+      end
+      connection:close()
+    end
+    return acceptor.new(handle, opts.limit or math.huge, settings)
   end
-  local function make(settings) return acceptor.new(handle, opts.limit or math.huge, settings) end
   return listen("tiny.tcp.listen", text, make, opts)
 end
 
@@ -47,7 +56,7 @@ local function connect_one(endpoint, deadline, settings, expected)
   local connection, code = core.open(endpoint)
   if not connection then return nil, task.failure(code) end
   local ok, message, name = task.wait(core.connected, connection, deadline)
-  if ok and settings then ok, message, name = task.wait(tls.shake, connection, settings, expected, deadline) end
+  if ok and settings then ok, message, name = shake(connection, settings, expected, deadline) end
   if ok then return connection end
   connection:close()
   return nil, message, name

@@ -15,7 +15,7 @@ local send_timeouts = setmetatable({}, { __mode = "k" })
 
 local function wait_to_send(self, ...)
   local seconds = send_timeouts[self]
-  return wait(core.send, self, { ... }, seconds and runtime.now() + seconds)
+  return wait(core.send, self, { n = select("#", ...), ... }, seconds and runtime.now() + seconds)
 end
 
 --- Send a message of one or more parts. Waits while the high-water mark is reached, `send_timeout` at
@@ -90,6 +90,8 @@ local types = {
   PUSH = true, XPUB = true, XSUB = true,
 }
 
+local function subscribes(type_name) return type_name == "SUB" or type_name == "XSUB" end
+
 local function is_text(value) return type(value) == "string" end
 local function is_amount(value) return type(value) == "number" and value >= 0 end
 local function is_table(value) return type(value) == "table" end
@@ -135,7 +137,7 @@ local function check(type_name, options)
   local problem = problem_of(options, options_known) or problem_of(options.curve or {}, curve_known)
   if problem then return problem end
   if not options.bind and not options.connect then return "bind or connect is expected" end
-  if options.subscribe and not type_name:find("SUB$") then return "only SUB and XSUB subscribe" end
+  if options.subscribe and not subscribes(type_name) then return "only SUB and XSUB subscribe" end
   return options.curve and check_curve(options.curve)
 end
 
@@ -149,30 +151,29 @@ local function order_of(type_name, options)
   return {
     type = type_name, bind = list_of(options.bind), connect = list_of(options.connect),
     send_hwm = options.send_hwm or options.hwm, recv_hwm = options.recv_hwm or options.hwm,
-    linger = options.linger or 1, heartbeat = options.heartbeat, max_size = options.max_size,
+    linger = options.linger or subscribes(type_name) and 0 or 1,
+    heartbeat = options.heartbeat, max_size = options.max_size,
     identity = options.identity, public_key = curve.public_key, secret_key = curve.secret_key,
     server_key = curve.server_key, clients = list_of(curve.clients),
   }
 end
 
--- What a socket is known by to the next generation.
+-- What a socket is known by to the next generation. Other keys are another socket: what was opened
+-- without them, or with old ones, must not pass for it.
 local function key_of(order, name)
-  local binds, connects = table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " ")
-  return table.concat({ order.type, binds, connects, name or "" }, "\n")
+  return table.concat({
+    order.type, table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " "),
+    name or "", order.public_key or "", order.secret_key or "", order.server_key or "",
+    order.clients and "guarded" or "",
+  }, "\n")
 end
-
-local fixed = {
-  "send_hwm", "recv_hwm", "heartbeat", "max_size", "identity", "public_key", "secret_key", "server_key",
-}
 
 -- What an open socket keeps to.
 local function fixed_of(order)
-  local values = {}
-  for _, name in ipairs(fixed) do
-    values[#values + 1] = name .. "=" .. tostring(order[name])
-  end
-  values[#values + 1] = order.clients and "guarded" or "open"
-  return table.concat(values, "\n")
+  return table.concat({
+    order.send_hwm or "", order.recv_hwm or "", order.heartbeat or "", order.max_size or "",
+    order.identity or "",
+  }, "\n")
 end
 
 ---@class tiny.Zmq
@@ -183,7 +184,7 @@ end
 ---@field hwm? integer        messages that may wait for a peer, each way: 1000; 0 is no limit
 ---@field send_hwm? integer   the same one way
 ---@field recv_hwm? integer
----@field linger? number      seconds that closing gives to what is unsent: 1
+---@field linger? number      seconds that closing gives to what is unsent: 1; 0 for SUB and XSUB
 ---@field send_timeout? number  seconds that :send() waits at most
 ---@field heartbeat? number   seconds between signs of life, so that a peer that vanished is noticed
 ---@field max_size? integer   bytes of a part; who sends more is disconnected
@@ -198,12 +199,13 @@ end
 
 --- Open a socket, or take over the one that the generation before had of that type, with these
 --- endpoints and that name: no message is lost. An open one takes over linger, subscribe and
---- curve.clients; its other options hold until it is closed.
+--- curve.clients; its other options hold until it is closed. The type may be in lower case.
 ---@param type_name "PUSH"|"PULL"|"PUB"|"SUB"|"XPUB"|"XSUB"|"REQ"|"REP"|"ROUTER"|"DEALER"|"PAIR"
 ---@param options tiny.Zmq
 ---@return tiny.ZmqSocket?, string?, string?
 function zmq.socket(type_name, options)
   runtime.acting("tiny.zmq.socket")
+  if type(type_name) == "string" then type_name = type_name:upper() end
   local problem = check(type_name, options)
   if problem then error("tiny.zmq.socket: " .. problem, 2) end
   local order = order_of(type_name, options)
@@ -216,7 +218,7 @@ function zmq.socket(type_name, options)
     log.warn("tiny.zmq.socket: %s %s was opened with other options: they hold until it is closed", type_name,
              (order.bind or order.connect)[1])
   end
-  if type_name:find("SUB$") then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
+  if subscribes(type_name) then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
   send_timeouts[socket] = options.send_timeout
   return socket
 end
@@ -224,6 +226,7 @@ end
 --- A new pair of CURVE keys: public, secret.
 ---@return string?, string?, string?
 function zmq.keypair()
+  runtime.acting("tiny.zmq.keypair")
   return core.keypair()
 end
 

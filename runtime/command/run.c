@@ -4,6 +4,7 @@
 #include "init.h"
 #include "tiny.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 enum { WHY = 4096 };
@@ -31,6 +32,8 @@ static int run(tiny_arguments *arguments) {
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
   tiny_init();
+  /* Threads that come and go with reloads would each leave a heap behind. */
+  mallopt(M_ARENA_MAX, 1);
   tiny_options options = options_of(arguments);
   options.fresh = fresh;
   tiny *runtime = tiny_new(&options, why, sizeof why);

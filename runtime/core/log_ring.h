@@ -41,9 +41,9 @@ typedef struct tiny_ring {
   _Alignas(64) _Atomic uint64_t state; /* closed, head, used: see log_ring.c */
   _Alignas(64) char *bytes;
   uint32_t units;
-  uint32_t limits[3];     /* by rank */
-  struct tiny_ring *next; /* took its place; set before this one is closed */
-  uint32_t read;          /* the reader's place, in units */
+  uint32_t limits[3];         /* by rank */
+  struct tiny_ring *next;     /* took its place; set before this one is closed */
+  _Alignas(64) uint32_t read; /* the reader's place, in units; it moves with each record */
 } tiny_ring;
 
 /* Returns a ring that holds 'bytes' (256 KB at least), or NULL. */

@@ -33,7 +33,6 @@ struct tiny_log {
 
   _Alignas(64) _Atomic uint32_t sleep;             /* tiny_log_sleep, a futex */
   _Alignas(64) _Atomic uint64_t lost[TINY_LEVELS]; /* lines that found the ring full */
-  _Atomic uint64_t lines;                          /* read out of the ring */
   _Atomic bool stop;                               /* empty the ring, then end */
   _Atomic uint64_t stop_by_ns;                     /* CLOCK_MONOTONIC; set before 'stop' */
   _Atomic bool nudged;                             /* woken for something not in the ring */
@@ -51,7 +50,8 @@ struct tiny_log {
   void (*changed)(void *data);
   void *changed_data;
 
-  /* The log thread's own. */
+  /* The log thread's own; it writes here for each line, so let no writer read in the same cache line. */
+  _Alignas(64) _Atomic uint64_t lines; /* read out of the ring; any thread may ask */
   tiny_ring *reading;
   uint32_t ahead; /* read, and not yet given back to the writers */
   tiny_log_settings *settings;

@@ -109,7 +109,7 @@ static int make_room(tiny_stream *s) {
 
 /* An idle stream costs no buffer. */
 static int nothing(tiny_stream *s, int rc) {
-  if (s->begin == s->end) free_buffer(s);
+  tiny_stream_rest(s);
   return rc;
 }
 
@@ -131,9 +131,13 @@ tiny_bytes tiny_stream_peek(const tiny_stream *s) {
   return (tiny_bytes){s->data ? s->data + s->begin : "", s->end - s->begin};
 }
 
+void tiny_stream_rest(tiny_stream *s) {
+  if (s->begin == s->end) free_buffer(s);
+}
+
 void tiny_stream_skip(tiny_stream *s, size_t size) {
   s->begin += size;
-  if (s->begin == s->end) s->begin = s->end = 0;
+  tiny_stream_rest(s);
 }
 
 static int take(tiny_stream *s, size_t size, size_t skip, tiny_bytes *bytes) {

@@ -67,8 +67,12 @@ typedef struct tiny_bytes {
  * read as SOME), UV_EMSGSIZE for a line that is too long, or why reading failed. */
 int tiny_stream_read(tiny_stream *stream, tiny_wish wish, tiny_bytes *bytes);
 
+/* What was read is no longer looked at: a buffer that has nothing more to give is given back. Whoever
+ * may wait for something else now costs no buffer meanwhile. */
+void tiny_stream_rest(tiny_stream *stream);
+
 /* For parsers: read more into the buffer (0, UV_EAGAIN, UV_EOF or why not), look at what is in
- * it, and take so many bytes off its beginning. */
+ * it, and take so many bytes off its beginning: what was looked at is gone then. */
 int tiny_stream_fill(tiny_stream *stream);
 tiny_bytes tiny_stream_peek(const tiny_stream *stream);
 void tiny_stream_skip(tiny_stream *stream, size_t size);

@@ -4,6 +4,7 @@
 #include "http_file.h"
 #include "wait.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,18 +32,35 @@ static bool is_ours(fields *f, const char *name, const char *value) {
          is_named(name, "date") || is_named(name, "keep-alive");
 }
 
+/* Raise "the answer to GET /path: message". */
+static void refuse(lua_State *L, const tiny_http_conn *c, const char *format, ...) {
+  const tiny_http_head *head = tiny_http_request_head(c);
+  const char *text = tiny_http_request_text(c);
+  va_list args;
+  lua_pushliteral(L, "the answer to ");
+  tiny_request_push(L, text, head->method);
+  lua_pushliteral(L, " ");
+  tiny_request_push(L, text, head->path);
+  lua_pushliteral(L, ": ");
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_concat(L, 6);
+  lua_error(L);
+}
+
 /* The value on top of the stack. */
 static void add_field(fields *f, const char *name, size_t name_size) {
   size_t size;
   if (!lua_isstring(f->L, -1))
-    luaL_error(f->L, "header %s: a string or number is expected, got %s", name,
-               luaL_typename(f->L, -1));
+    refuse(f->L, f->conn, "header %s: a string or number is expected, got %s", name,
+           luaL_typename(f->L, -1));
   lua_pushvalue(f->L, -1); /* a number would become a string in the table itself */
   const char *value = lua_tolstring(f->L, -1, &size);
   if (!is_ours(f, name, value)) {
     f->used = tiny_http_put_field(f->text, sizeof f->text, f->used, name, name_size, value, size);
     if (f->used == 0)
-      luaL_error(f->L, "header %s: it cannot be sent: a control character, or too long", name);
+      refuse(f->L, f->conn, "header %s: it cannot be sent: a control character, or too long", name);
   }
   if (is_named(name, "content-type")) f->has_type = true;
   lua_pop(f->L, 1);
@@ -52,7 +70,7 @@ static void add_field(fields *f, const char *name, size_t name_size) {
 static void add_fields(fields *f) {
   size_t size;
   if (lua_type(f->L, -2) != LUA_TSTRING)
-    luaL_error(f->L, "headers: a table of names and values is expected");
+    refuse(f->L, f->conn, "headers: a table of names and values is expected");
   const char *name = lua_tolstring(f->L, -2, &size);
   if (!lua_istable(f->L, -1)) {
     add_field(f, name, size);
@@ -80,15 +98,17 @@ static void start(fields *f, lua_State *L) {
 
 static void take_headers(fields *f, int index) {
   if (lua_isnoneornil(f->L, index)) return;
-  luaL_checktype(f->L, index, LUA_TTABLE);
+  if (!lua_istable(f->L, index))
+    refuse(f->L, f->conn, "headers: a table is expected, got %s", luaL_typename(f->L, index));
   for (lua_pushnil(f->L); lua_next(f->L, index); lua_pop(f->L, 1)) add_fields(f);
 }
 
-static int check_status(lua_State *L, int index) {
+static int check_status(const fields *f, int index) {
+  lua_State *L = f->L;
   lua_Number status = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
   if (!(status >= 200 && status <= 599 && status == (int)status))
-    luaL_error(L, "status: a number from 200 to 599 is expected, got %s",
-               lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index));
+    refuse(L, f->conn, "status: a number from 200 to 599 is expected, got %s",
+           lua_isstring(L, index) ? lua_tostring(L, index) : luaL_typename(L, index));
   return (int)status;
 }
 
@@ -101,12 +121,22 @@ static void add_default_type(fields *f) {
 
 /* -- at once --------------------------------------------------------------- */
 
+static const char *take_body(const fields *f, int index, size_t *size) {
+  *size = 0;
+  if (lua_isnoneornil(f->L, index)) return "";
+  const char *body = lua_tolstring(f->L, index, size);
+  if (!body)
+    refuse(f->L, f->conn, "body: a string or {file=path} is expected, got %s",
+           luaL_typename(f->L, index));
+  return body;
+}
+
 /* answer(id, status, body, headers) */
 static int l_answer(lua_State *L) {
   fields f; /* not zeroed: it is large */
   start(&f, L);
-  tiny_http_answer answer = {.status = check_status(L, 2), .file = -1};
-  answer.body = luaL_optlstring(L, 3, "", &answer.body_size);
+  tiny_http_answer answer = {.status = check_status(&f, 2), .file = -1};
+  answer.body = take_body(&f, 3, &answer.body_size);
   take_headers(&f, 4);
   if (answer.body_size > 0) add_default_type(&f);
   answer.fields = f.text;
@@ -134,8 +164,10 @@ static void add_modified(fields *f, const char *modified) {
 static int l_answer_file(lua_State *L) {
   fields f; /* not zeroed: it is large */
   start(&f, L);
-  tiny_http_answer answer = {.status = check_status(L, 2), .body = ""};
-  const char *path = luaL_checkstring(L, 3), *folder = luaL_optstring(L, 5, NULL);
+  tiny_http_answer answer = {.status = check_status(&f, 2), .body = ""};
+  if (!lua_isstring(L, 3))
+    refuse(L, f.conn, "body: a string or {file=path} is expected, got a table");
+  const char *path = lua_tostring(L, 3), *folder = luaL_optstring(L, 5, NULL);
   struct stat st = {0};
   char modified[TINY_HTTP_TIME];
   take_headers(&f, 4);
@@ -162,7 +194,7 @@ static int l_answer_file(lua_State *L) {
 static int l_begin(lua_State *L) {
   fields f; /* not zeroed: it is large */
   start(&f, L);
-  tiny_http_answer answer = {.status = check_status(L, 2), .file = -1};
+  tiny_http_answer answer = {.status = check_status(&f, 2), .file = -1};
   take_headers(&f, 3);
   add_default_type(&f);
   answer.fields = f.text;

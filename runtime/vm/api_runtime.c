@@ -81,6 +81,13 @@ static int l_step(lua_State *L) {
   return 0;
 }
 
+/* named(callback): what the step that runs has come to */
+static int l_named(lua_State *L) {
+  static const char *const names[] = {"on_start", "on_reload", "on_active", NULL};
+  tiny_task_here(L, "a step")->name = names[luaL_checkoption(L, 1, NULL, names)];
+  return 0;
+}
+
 /* start(kind, fn): "run" or "timer" as a task of that kind */
 static int l_start(lua_State *L) {
   static const char *const names[] = {"run", "timer", NULL};
@@ -133,7 +140,7 @@ static const luaL_Reg functions[] = {
     {"close", l_close}, {"fail", l_fail},       {"reload", l_reload},   {"run_sign", l_run_sign},
     {"error", l_error}, {"summary", l_summary}, {"app", l_app},         {"step", l_step},
     {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {"acting", l_acting},
-    {"watch", l_watch}, {NULL, NULL},
+    {"watch", l_watch}, {"named", l_named},     {NULL, NULL},
 };
 
 int luaopen_tiny_runtime(lua_State *L) {

@@ -27,8 +27,9 @@ static void note_origin(lua_State *L, tiny_task *task) {
 
 /* sleep(seconds) */
 static int l_sleep(lua_State *L) {
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0, 1, "seconds must be a number from 0 on");
+  lua_Number seconds = lua_isnumber(L, 1) ? lua_tonumber(L, 1) : -1;
+  if (!(seconds >= 0))
+    return tiny_misuse(L, "tiny.sleep: a number of seconds from 0 on is expected");
   return tiny_task_sleep(tiny_task_here(L, "tiny.sleep"), seconds);
 }
 

@@ -61,7 +61,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-/* -- a client's handshake -------------------------------------------------- */
+/* -- the handshake --------------------------------------------------------- */
 
 static void leave(tiny_task *task) { ((tiny_conn *)task->source)->reader = NULL; }
 
@@ -73,7 +73,7 @@ static int push_problem(lua_State *L, const char *problem, int code) {
   return 5;
 }
 
-/* shake(stream, settings, name, deadline) -> true */
+/* shake(stream, settings, name, deadline) -> true. What came through a listener is wrapped already. */
 static int l_shake(lua_State *L) {
   tiny_conn *c = tiny_handle_check(L, 1, &tiny_conn_kind)->thing;
   tiny_tls *tls = tiny_tls_check(L, 2);

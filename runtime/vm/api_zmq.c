@@ -95,7 +95,7 @@ static bool owns(lua_State *L, const tiny_zsocket *z) {
 /* For the waiting one: nil, message, NAME. What the type of socket cannot do raises. */
 static int fail_wait(lua_State *L, const tiny_zsocket *z, const char *what, int code) {
   const char *name, *message = z->table->describe(code, &name);
-  if (code == ENOTSUP) return luaL_error(L, "%s: this type of socket cannot do that", what);
+  if (code == ENOTSUP) return tiny_misuse(L, "%s: this type of socket cannot do that", what);
   tiny_wait_over(L);
   lua_pushnil(L);
   lua_pushstring(L, message);
@@ -119,7 +119,7 @@ static int l_receive(lua_State *L) {
   int count;
   if (!z || !owns(L, z)) return tiny_wait_failed(L, UV_ECANCELED);
   if (tiny_zsocket_holder(z)->handler != LUA_NOREF)
-    return luaL_error(L, "zmq:recv: the messages go to the socket's handler");
+    return tiny_misuse(L, "zmq:recv: the messages go to the socket's handler");
   if (tiny_task_is_greedy(task)) return tiny_task_give_way(task);
   int code = tiny_zsocket_receive(z, &parts, &count);
   if (code == 0) return push_parts(L, parts, count);
@@ -129,17 +129,21 @@ static int l_receive(lua_State *L) {
 }
 
 static void check_part(lua_State *L, int index, tiny_zmq_part *part) {
-  if (lua_type(L, index) != LUA_TSTRING)
-    luaL_error(L, "zmq:send: strings are expected, got %s", luaL_typename(L, index));
+  if (!lua_isstring(L, index))
+    tiny_misuse(L, "zmq:send: strings are expected, got %s", luaL_typename(L, index));
   part->data = lua_tolstring(L, index, &part->size);
+}
+
+static int check_count(lua_State *L, int count) {
+  if (count < 1) tiny_misuse(L, "zmq:send: a message has at least one part");
+  return count;
 }
 
 /* The arguments after the socket: they are on the stack while they are needed. */
 static int send_arguments(lua_State *L, tiny_zsocket *z) {
   enum { FEW = 16 };
   tiny_zmq_part few[FEW], *parts = few;
-  int count = lua_gettop(L) - 1;
-  luaL_argcheck(L, count > 0, 2, "a message has at least one part");
+  int count = check_count(L, lua_gettop(L) - 1);
   if (count > FEW) parts = lua_newuserdata(L, (size_t)count * sizeof *parts);
   for (int i = 0; i < count; i++) check_part(L, i + 2, &parts[i]);
   return tiny_zsocket_send(z, parts, count);
@@ -157,12 +161,13 @@ static int l_offer(lua_State *L) {
 
 /* The list's strings are held by it. */
 static int send_list(lua_State *L, tiny_zsocket *z, int index) {
-  int count = (int)lua_objlen(L, index);
+  lua_getfield(L, index, "n");
+  int count = check_count(L, (int)lua_tointeger(L, -1));
   tiny_zmq_part *parts = lua_newuserdata(L, (size_t)count * sizeof *parts);
   for (int i = 0; i < count; i++) {
     lua_rawgeti(L, index, i + 1);
     check_part(L, -1, &parts[i]);
-    lua_pop(L, 1);
+    lua_rawseti(L, index, i + 1); /* what was a number is text now */
   }
   return tiny_zsocket_send(z, parts, count);
 }
@@ -188,7 +193,7 @@ static int l_handle(lua_State *L) {
   lua_Integer limit = luaL_checkinteger(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   luaL_checktype(L, 4, LUA_TFUNCTION);
-  if (!z || !owns(L, z)) return luaL_error(L, "zmq:on: the socket is closed");
+  if (!z || !owns(L, z)) return tiny_misuse(L, "zmq:on: the socket is closed");
   lua_settop(L, 4);
   tiny_zholder_handle(tiny_zsocket_holder(z), L, (unsigned)limit);
   tiny_zsocket_fail_readers(z);

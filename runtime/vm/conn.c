@@ -130,6 +130,7 @@ static int l_read(lua_State *L) {
   if (rc != 0) return tiny_wait_failed(L, rc == UV_EAGAIN ? UV_ETIMEDOUT : rc);
   tiny_wait_over(L);
   lua_pushlstring(L, bytes.data, bytes.size);
+  tiny_stream_rest(&c->stream);
   return 3;
 }
 

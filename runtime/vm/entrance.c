@@ -62,7 +62,7 @@ static void stage_on_start(tiny *rt) {
     tiny_step_overdue_why(rt, "on_start", c->why, sizeof c->why);
     tiny_change_roll_back(rt);
   } else if (rt->step_failed) {
-    tiny_step_why(rt, "on_start", c->why, sizeof c->why);
+    tiny_step_why(rt, rt->step_name, c->why, sizeof c->why);
     tiny_change_roll_back(rt);
   } else if (!c->from && rt->exits && tiny_become(rt, c->to->conf, c->why, sizeof c->why) != 0) {
     tiny_change_roll_back(rt);

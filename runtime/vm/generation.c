@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,16 +27,23 @@ tiny_generation *tiny_generation_of(lua_State *L) {
 tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life >= TINY_ENTERED) return g;
-  luaL_where(L, 2);
-  lua_pushfstring(
+  tiny_misuse(
       L,
       g->of_thread
           ? "%s in a thread timer: it has a thread of its own and may block instead"
           : "%s while the script is being loaded: top-level code only defines, on_start acts",
       what);
+}
+
+int tiny_misuse(lua_State *L, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  luaL_where(L, 2);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
   lua_concat(L, 2);
   lua_error(L);
-  return NULL;
+  abort(); /* lua_error does not come back */
 }
 
 /* -- opening and closing -- */

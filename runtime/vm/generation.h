@@ -68,6 +68,10 @@ tiny_generation *tiny_generation_of(lua_State *L);
 /* The same for what acts: raises while the script is being loaded. 'what' is its name in Lua. */
 tiny_generation *tiny_generation_acting(lua_State *L, const char *what);
 
+/* Raise "file:line: message" of who called the Lua function that called us. */
+int tiny_misuse(lua_State *L, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
 /* Start the driver's function 'name' (lua/tiny/driver.lua) as a task with one argument: text
  * or NULL. NULL when out of memory. Loop thread. */
 tiny_task *tiny_generation_start(tiny_generation *generation, tiny_task_kind kind, const char *name,

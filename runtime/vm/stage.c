@@ -29,11 +29,13 @@ static void on_step_end(tiny_task *task) {
   if (rt->step != task) return;
   rt->step = NULL;
   rt->step_failed = task->failed;
+  rt->step_name = task->name;
   if (task->failed) rt->failure = tiny_task_failure(task);
 }
 
 void tiny_step_begin(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
   rt->step_failed = false;
+  rt->step_name = name;
   rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
   if (rt->step)
     rt->step->data = rt;

@@ -49,18 +49,18 @@ static bool begun_by_request(const tiny_generation *g, tiny_task_kind kind) {
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) {
   int ref;
   lua_State *co = take_coroutine(L, g, &ref);
-  tiny_task *task = calloc(1, sizeof *task);
+  tiny_task *task = malloc(sizeof *task); /* calloc() does not use again what was freed just now */
   if (!task) {
     luaL_unref(L, LUA_REGISTRYINDEX, ref);
     luaL_error(L, "not enough memory for a task");
     return NULL;
   }
-  task->generation = g;
-  task->co = co;
-  task->co_ref = ref;
-  task->kind = kind;
-  task->of_request = begun_by_request(g, kind);
-  task->next = g->tasks;
+  *task = (tiny_task){.generation = g,
+                      .co = co,
+                      .co_ref = ref,
+                      .kind = kind,
+                      .of_request = begun_by_request(g, kind),
+                      .next = g->tasks};
   if (g->tasks) g->tasks->prev = task;
   g->tasks = task;
   g->live[task->of_request][kind]++;
@@ -249,22 +249,15 @@ static void run(tiny_task *task) {
     end_strayed(task);
 }
 
-/* With the place of who called the wait's Lua wrapper. */
-__attribute__((noreturn)) static void misuse(lua_State *L, const char *what, const char *problem) {
-  luaL_where(L, 2);
-  lua_pushfstring(L, "%s %s", what, problem);
-  lua_concat(L, 2);
-  lua_error(L);
-  abort(); /* lua_error does not come back */
-}
-
 tiny_task *tiny_task_here(lua_State *L, const char *what) {
   tiny_generation *g = tiny_generation_acting(L, what);
-  if (!g->current) misuse(L, what, "outside of a task: start one with tiny.go");
+  if (!g->current) tiny_misuse(L, "%s outside of a task: start one with tiny.go", what);
   if (g->current->co != L)
-    misuse(L, what, "in a coroutine that the script made: use tiny.go instead of coroutine.create");
+    tiny_misuse(
+        L, "%s in a coroutine that the script made: use tiny.go instead of coroutine.create", what);
   if (!lua_isyieldable(L))
-    misuse(L, what, "across a C call (table.sort, string.gsub or the like) that cannot wait");
+    tiny_misuse(L, "%s across a C call (table.sort, string.gsub or the like) that cannot wait",
+                what);
   return g->current;
 }
 

@@ -10,6 +10,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+enum { BATCH = 256 }; /* messages before the others have their turn */
+
 tiny_zholder *tiny_zholder_new(tiny_generation *g) {
   tiny_zholder *h = calloc(1, sizeof *h);
   if (h) *h = (tiny_zholder){.generation = g, .handler = LUA_NOREF, .pump = LUA_NOREF, .refs = 1};
@@ -39,18 +41,11 @@ bool tiny_zholder_delivers(const tiny_zholder *h) {
   return h->handler != LUA_NOREF && h->pumps < h->limit;
 }
 
-/* A REP takes no further request before it has answered, so one whose handler failed to do that
- * answers for it: nothing. */
-static void answer_for(tiny_zholder *h) {
-  tiny_zsocket *z = h->socket;
-  if (z->asked == h && z->zmq) tiny_zsocket_send(z, &(tiny_zmq_part){"", 0}, 1);
-}
-
 /* Another pump may begin; the socket may be another's by now. */
 static void on_end(tiny_task *task) {
   tiny_zholder *h = task->data;
   tiny_zsocket *z = h->socket;
-  if (task->failed) answer_for(h);
+  if (task->failed && z->asked == h) tiny_zsocket_answer_nothing(z);
   tiny_task_report(task);
   h->pumps--;
   tiny_zholder_drop(h);
@@ -93,17 +88,17 @@ static int begin(tiny_zholder *h) {
 /* A pump that is through has found no more, or gave way. */
 void tiny_zholder_deliver(tiny_zholder *h) {
   h->refs++;
+  h->batch = 0;
   unsigned before;
   do before = h->pumps;
   while (h->socket->flows && tiny_zholder_delivers(h) && begin(h) == 0 && h->pumps > before);
   tiny_zholder_drop(h);
 }
 
-static bool goes_on(const tiny_zholder *h) {
+static bool goes_on(tiny_zholder *h) {
   const tiny_zsocket *z = h->socket;
-  tiny_generation *g = h->generation;
-  return z->zmq && z->flows && tiny_zsocket_holder(z) == h && !tiny_task_is_greedy(g->current) &&
-         !tiny_lua_lasts(g);
+  return z->zmq && z->flows && tiny_zsocket_holder(z) == h && h->batch++ < BATCH &&
+         !tiny_lua_lasts(h->generation);
 }
 
 int tiny_zholder_next(lua_State *L) {
@@ -112,6 +107,7 @@ int tiny_zholder_next(lua_State *L) {
   int count;
   if (!goes_on(h) || tiny_zsocket_receive(h->socket, &parts, &count) != 0) return 0;
   if (h->socket->is_rep) h->socket->asked = h;
+  h->generation->current->greed = 0;
   luaL_checkstack(L, count + 1, "too many parts");
   lua_rawgeti(L, LUA_REGISTRYINDEX, h->handler);
   for (int i = 0; i < count; i++) lua_pushlstring(L, parts[i].data, parts[i].size);

@@ -18,15 +18,21 @@ typedef struct tiny_zholder {
   int handler; /* registry reference: called with each message; LUA_NOREF: tasks ask for them */
   int pump;    /* registry reference: calls it, in a task */
   unsigned pumps, limit; /* how many there are, and at most may be */
+  unsigned batch;        /* messages since the loop turned */
   unsigned refs;         /* the claim's and those of the pumps */
 } tiny_zholder;
+
+/* Tasks, the longest waiting first. */
+typedef struct tiny_zwaiters {
+  tiny_task *first, **last;
+} tiny_zwaiters;
 
 struct tiny_zsocket {
   tiny_claim claim;
   const tiny_zmq_table *table;
-  tiny_zmq_socket *zmq;         /* NULL once it is closed */
-  unsigned refs;                /* the claim's, those of handles and of messages in hand */
-  tiny_task *readers, *writers; /* that wait, the longest waiting first */
+  tiny_zmq_socket *zmq; /* NULL once it is closed */
+  unsigned refs;        /* the claim's, those of handles and of pumps */
+  tiny_zwaiters readers, writers;
   bool flows;
   bool is_rep, is_router;
   tiny_zholder *asked; /* whose handler owes a REP's answer; NULL: nobody's */
@@ -60,6 +66,9 @@ int tiny_zsocket_receive(tiny_zsocket *z, const tiny_zmq_part **parts, int *coun
 
 /* All parts or, with EAGAIN, none. */
 int tiny_zsocket_send(tiny_zsocket *z, const tiny_zmq_part *parts, int count);
+
+/* A REP takes no further request before it has answered: give an empty answer for who failed to. */
+void tiny_zsocket_answer_nothing(tiny_zsocket *z);
 
 /* Let the task wait for a message; for a chance to send. */
 int tiny_zsocket_park_reader(tiny_zsocket *z, tiny_task *task, uint64_t deadline_ns);

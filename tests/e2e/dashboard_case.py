@@ -4,7 +4,7 @@ import json
 import shutil
 import urllib.request
 
-from subscriber import FeedCase, free_endpoint
+from subscriber import FeedCase
 from tiny_server import ROOT, WAIT, lua, wait_for
 
 BODY = """
@@ -17,18 +17,21 @@ class DashboardCase(FeedCase):
     def watched(self, name, body=BODY, conf=None):
         return self.feed(body, {"svr.name": name, "svr.monitor.timer": 0.3, **(conf or {})})
 
-    def dashboard(self, *feeds, curve=None, **alert):
-        """A running copy of the example that watches these feeds; `url` is where its page is."""
+    def copy(self, *feeds, curve=None, **alert):
+        """A copy of the example that watches these feeds."""
         project = self.project()
         shutil.copytree(ROOT / "examples/dashboard", project.dir, dirs_exist_ok=True)
-        address = free_endpoint().removeprefix("tcp://")
-        keys = {"dashboard.listen": address, "dashboard.feeds": list(feeds), "dashboard.curve": curve or {},
-                **{"dashboard.alert." + name: value for name, value in alert.items()}}
+        keys = {"listen": "127.0.0.1:0", "feeds": list(feeds), **({"curve": curve} if curve else {}),
+                **{"alert." + name: value for name, value in alert.items()}}
         text = (project.dir / "conf.lua").read_text()
         project.write("conf.lua", f"local keys = (function() {text} end)()\n"
-                      f"for key, value in pairs({lua(keys)}) do keys[key] = value end\nreturn keys\n")
-        server = self.launch(project).wait_ready()
-        server.url = f"http://{address}"
+                      f"for key, value in pairs({lua(keys)}) do keys['dashboard.' .. key] = value end\nreturn keys\n")
+        return project
+
+    def dashboard(self, *feeds, **more):
+        """A dashboard that runs; `url` is where its page is."""
+        server = self.launch(self.copy(*feeds, **more)).wait_ready()
+        server.url = server.wait_line("the page is at").split()[-1].rstrip("/")
         return server
 
     def get(self, dashboard, path):

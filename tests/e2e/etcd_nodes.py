@@ -135,6 +135,17 @@ class Etcd:
     def put(self, key, value, index=0):
         return self.ask("/v3/kv/put", {"key": encode(key), "value": encode(value)}, index)
 
+    def fill(self):
+        """Write until its quota is used up."""
+        try:
+            for _ in range(1000):
+                self.put("filling", 500000 * "x")
+        except urllib.error.HTTPError as error:
+            if error.code != 429:
+                raise
+        else:
+            raise AssertionError("etcd has no quota")
+
     def delete(self, key, index=0):
         return self.ask("/v3/kv/deleterange", {"key": encode(key)}, index)
 

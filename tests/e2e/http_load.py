@@ -71,6 +71,7 @@ class Load:
             seen, stays = await self.answer(reader, expected, seen)
             self.latencies.append((time.perf_counter() - began) * 1e3)
             self.counts[kind] += 1
+            if len(self.latencies) == 1: print("begun", flush=True)
         return seen, stays
 
     async def connection(self, kind, count):
@@ -109,11 +110,12 @@ class Load:
 
 
 class HttpLoad:
-    """Such a client at work, from its making until stop()."""
+    """Such a client at work, from its making, when it has its first answer, until stop()."""
 
     def __init__(self, port, kept=8, new=4, pipelined=4):
         self.process = subprocess.Popen([sys.executable, __file__, *map(str, (port, kept, new, pipelined))],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
 
     def stop(self):
         """End it once each open question is answered; returns what it has seen."""

@@ -585,6 +585,23 @@ class InTrouble(ClusterCase):
             server.wait_line("etcd answers again")
             server.close()
 
+    def test_a_full_etcd_keeps_its_active(self):
+        with Etcd(options=["--quota-backend-bytes", str(4 << 20)]) as etcd:
+            etcd.wait_ready()
+            server = self.member(TELL + """
+              function S:run()
+                local ok, why, name = self:checkpoint()
+                self:info("saved %s %s %s", tostring(ok), tostring(why), tostring(name))
+                tiny.sleep(0.2)
+              end""", {"svr.checkpoint.span": 3600}, etcd)
+            server.wait_line("INFO saved true")
+            token = self.active(server)
+            etcd.fill()
+            self.assertRegex(server.wait_line("INFO saved nil"), "etcd: .*space exceeded.* ENOSPC")
+            time.sleep(1.5 * TTL)
+            self.assertEqual((self.active(server), server.lines("no longer")), (token, []))
+            server.close()
+
     def test_etcd_that_restarts(self):
         with Etcd() as etcd:
             etcd.wait_ready()

@@ -57,12 +57,17 @@ class Shared(ServerCase):
 
     def in_force(self, server):
         """Wait until it has what is in etcd, and its work is over; returns it."""
-        wait_for(lambda: server.info()["shared_conf"] == {
-            "in_etcd": self.version(), "in_force": self.version(), "refused": None}, "the newest configuration")
+        version = self.version()
+        wait_for(lambda: self.shared(server) == {"in_etcd": version, "in_force": version, "refused": None},
+                 "the newest configuration")
         return server
 
     def refused(self, server, why):
-        wait_for(lambda: why in (server.info()["shared_conf"]["refused"] or ""), f"a refusal for {why!r}")
+        wait_for(lambda: why in (self.shared(server)["refused"] or ""), f"a refusal for {why!r}")
+
+    @staticmethod
+    def shared(server):
+        return server.info()["shared_conf"]
 
     def test_goes_over_conf_lua_before_the_first_on_start(self):
         self.put(5)

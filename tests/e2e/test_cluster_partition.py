@@ -13,7 +13,7 @@ TICK = """
   function S:run()
     self.context.n = (self.context.n or 0) + 1
     self:info("tick %d", self.token)
-    if self.context.n % 10 == 0 then self:checkpoint() end
+    if self.context.n % 10 == 0 and self:checkpoint() then self:info("saved") end
     tiny.sleep(0.02)
   end"""
 
@@ -48,6 +48,7 @@ class Partition(ServerCase):
         return next(i for i, server in enumerate(self.servers) if server.state() == "running")
 
     def test_a_machine_that_is_cut_off_stands_by_before_another_begins(self):
+        self.servers[0].wait_line("saved")
         self.machines.pull(0)
         self.servers[0].wait_line("no longer the active (timeout)")
         ticks = len(self.servers[0].lines("tick"))

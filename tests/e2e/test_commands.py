@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from tiny_server import TINY, WAIT, ServerCase
+from tiny_server import CONF, TINY, WAIT, ServerCase, lua
 
 INFO_KEYS = """last_error last_error_time last_reload_time last_summary last_summary_time last_trace start_time
 name pid host state role token generation generations_alive last_reload_result uptime loop_lag_ms lua_heap_bytes
@@ -17,6 +17,11 @@ def tiny(*args, **options):
     done = subprocess.run([TINY, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=WAIT, check=False, **options)
     return done.returncode, done.stdout, done.stderr
+
+
+def lua_conf(keys):
+    """A conf.lua of the tests' keys and these."""
+    return "return " + lua({**CONF, **keys})
 
 
 class WithoutServer(ServerCase):
@@ -86,6 +91,30 @@ class WithoutServer(ServerCase):
         server = self.start()
         self.assertEqual(server.project.said("check"), (0, "ok\n"))
         self.assertEqual(server.info()["generation"], 1)
+
+    def test_check_finds_what_a_reload_would_refuse_and_says_the_same(self):
+        server = self.start("", {"svr.load_timeout": 0.5})
+        project = server.project
+        for name, text in (
+            ("conf.lua", "return {"), ("conf.lua", "return 7"), ("conf.lua", 'error("torn")'),
+            ("conf.lua", lua_conf({"svr.nmae": "x"})), ("conf.lua", lua_conf({"svr.monitor.timer": "often"})),
+            ("conf.lua", lua_conf({"log.file_log": "/nowhere/at/all.log"})),
+            ("conf.lua", lua_conf({"svr.checkpoint.span": 1, "svr.checkpoint.path": "/nowhere/x.ckpt"})),
+            ("conf.lua", lua_conf({"svr.script": "gone.lua"})),
+            ("main.lua", "return = 1"), ("main.lua", 'error("torn")'), ("main.lua", "return 7"),
+            ("main.lua", 'require "nowhere"'), ("main.lua", "while true do end"),
+            ("main.lua", 'require("tiny").sleep(1)'), ("main.lua", 'require("tiny").every(1, print)'),
+            ("main.lua", 'return { run = 7 }'),
+        ):
+            with self.subTest(name, text=text):
+                good = (project.dir / name).read_text()
+                project.write(name, text)
+                code, said = project.said("check")
+                self.assertEqual(code, 1, said)
+                reason = self.assert_refused(project, "refused: ", 1)
+                self.assertEqual(f"refused: {said.rstrip()}; generation 1 goes on\n", reason)
+                project.write(name, good)
+                self.assertEqual(project.said("check"), (0, "ok\n"))
 
 
 class WithServer(ServerCase):

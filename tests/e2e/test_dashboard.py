@@ -62,6 +62,11 @@ class Api(DashboardCase):
         uptime = self.known(dashboard)["one"]["info"]["uptime"]
         self.wait_known(dashboard, "one", lambda server: server["info"]["uptime"] > uptime)
 
+    def test_a_key_without_our_own_is_told_at_the_start(self):
+        server = self.launch(self.copy({"endpoint": "tcp://127.0.0.1:1", "server_key": "x" * 40}))
+        self.assertEqual(server.exit_code(), 1)
+        self.assertIn("dashboard.curve is missing", server.output())
+
     @needs_etcd
     def test_members_of_a_cluster_are_told(self):
         with Etcd() as etcd:

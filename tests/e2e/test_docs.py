@@ -219,15 +219,20 @@ class Shell(ServerCase):
     @unittest.skipUnless(shutil.which("etcdctl"), "etcdctl is not installed (Debian: etcd-client)")
     def test_cluster(self):
         conf = {"svr.cluster.conf_prefix": "/shop/conf/", "shop.price_limit": 100, "log.file_log": "file.log"}
-        with Etcd() as etcd:
+        with Etcd(options=["--quota-backend-bytes", str(4 << 20)]) as etcd:
             etcd.wait_ready()
             server = self.start("", {**conf, "svr.cluster.etcd": etcd.urls}).wait_ready()
-            *puts, away = [line.split(" #")[0] for line in commands(ROOT / "docs/cluster.md")]
-            for lines, limit in ((puts, "250"), ([away], "100")):
-                self.bash(lines, ETCDCTL_API="3", ETCDCTL_ENDPOINTS=etcd.urls[0])
+            lines = [line.split(" #")[0] for line in commands(ROOT / "docs/cluster.md")]
+            env = {"ETCDCTL_API": "3", "ETCDCTL_ENDPOINTS": etcd.urls[0]}
+            room, puts, away = lines[:3], lines[3:5], lines[5:]
+            for some, limit in ((puts, "250"), (away, "100")):
+                self.bash(some, **env)
                 wait_for(lambda expected=limit: server.project.said(
                     "eval", 'self.conf["shop.price_limit"], self.conf["log.file_log.level"]') == (0, f"{expected}\tDEBUG\n"),
                     f"the limit to be {limit}")
+            etcd.fill()
+            self.bash(room, **env)
+            etcd.put("x", "there is room again")
             server.close()
 
     def test_security(self):

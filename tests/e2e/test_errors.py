@@ -70,6 +70,20 @@ class OnExcept(ServerCase):
         self.assertIn("stack traceback", server.output())
         self.assertEqual(server.close(), 0)
 
+    def test_the_traceback_has_the_line_of_each_frame(self):
+        server = self.start("""
+          local function deep(t)
+            return t.x + 1
+          end
+          function S:on_start()
+            tiny.go(function() deep() end)
+            tiny.go(function() tiny.go(deep):join() end)
+          end
+          function S:on_except(err, trace) self:info("trace %s", trace:gsub("%s+", " ")) return true end""")
+        server.wait_line("trace ", times=2)
+        for line in server.lines("trace "):
+            self.assertRegex(line, r"main\.lua:5: in function ")
+
     def test_anything_else_closes_with_254(self):
         for answer in ("", "return nil", "return false", "return 1", 'return "true"'):
             with self.subTest(answer=answer):

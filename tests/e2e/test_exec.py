@@ -96,6 +96,14 @@ class Exec(ServerCase):
     def test_one_that_writes_without_end_is_ended(self):
         self.gives('tiny.exec({ "yes" }, { limit = 1e6 })', '"nil" "message too long" "EMSGSIZE"')
 
+    def test_options_are_checked(self):
+        server = self.on_start("""
+          for _, opts in ipairs { { stdn = "x" }, { stdin = 5 }, { timeout = 0 }, { timeout = "1" }, { env = "A=b" } } do
+            self:info("wrong: %s", select(2, pcall(tiny.exec, { "true" }, opts)))
+          end""")
+        server.wait_line("wrong: ", times=5)
+        self.assertIn("tiny.exec: unknown option stdn", server.lines("wrong: ")[0])
+
     def test_nothing_of_ours_is_open_in_it(self):
         server = self.on_start("""
           local file = assert(io.open("/etc/passwd"))

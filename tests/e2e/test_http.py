@@ -219,6 +219,20 @@ class Answers(HttpCase):
             self.assertEqual(self.ask(path=f"/{i}").status, 500, i)
         server.wait_line("except", times=13)
 
+    def test_what_cannot_be_sent_is_told_with_the_request(self):
+        server = self.serve("""if req.path == "/body" then return 200, print end
+          return 200, { text = "x" }""", opts="nil")
+        for path, got in ("/body", "function"), ("/table", "a table"):
+            self.assertEqual(self.ask(path=path).status, 500)
+            server.wait_line(f"the answer to GET {path}: body: a string or {{file=path}} is expected, got {got}")
+
+    def test_one_table_may_have_names_or_an_order(self):
+        self.serve("""if req.path == "/names" then return { status = 201, body = "b", headers = { A = "c" } } end
+          return { 201, "b", { A = "c" } }""", opts="nil")
+        for path in "/names", "/order":
+            answer = self.ask(path=path)
+            self.assertEqual((answer.status, answer.body, answer.headers["A"]), (201, b"b", "c"))
+
     def test_large_bodies_come_whole(self):
         self.serve('return 200, ("0123456789"):rep(tonumber(req.query.n))', opts="nil")
         client = self.client()

@@ -170,6 +170,16 @@ class Eval(ServerCase):
         self.assertLess(len(text), 70000)
         self.assertTrue(text.endswith("... (1000000 bytes in all)\n"))
 
+    def test_tables_are_shown(self):
+        self.assertEqual(self.start("").project.said("eval", '{ a = { 1, { b = 2 } } }, "x"'),
+                         (0, '{"a":[1,{"b":2}]}\tx\n'))
+
+    def test_an_error_is_told_once_and_where_it_is(self):
+        code, text = self.start("").project.said("eval", 'error("no ink")')
+        self.assertEqual((code, text.count("eval:1: no ink")), (1, 1))
+        code, text = self.start("").project.said("eval", 'error({ code = 5 })')
+        self.assertIn("{code=5}", text.splitlines()[0])
+
     def test_no_result_is_nothing(self):
         server = self.start("")
         self.assertEqual(server.project.said("eval", "self.context.x = nil"), (0, ""))

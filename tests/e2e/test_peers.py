@@ -87,15 +87,17 @@ class Curl(PeerCase):
 
 class Load(PeerCase):
     def test_wrk_through_reloads(self):
-        server = self.serve()
-        for path in ("/", "/wait"):
-            peer = self.begin_peer("wrk", "-t1", "-c32", "-d2", self.url + path)
+        cert, key = certificate(self.dir)
+        plain, tls = self.serve(), self.serve(SERVE.replace("end))", f"end, {{ tls = {lua({'cert': str(cert), 'key': str(key)})} }}))"))
+        for server, path in ((plain, "/"), (plain, "/wait"), (tls, "/wait")):
+            address = re.search(r"at (\S+)\.$", server.lines("INFO at ")[0]).group(1)
+            peer = self.begin_peer("wrk", "-t1", "-c32", "-d2", f"{'https' if server is tls else 'http'}://{address}{path}")
             while peer.poll() is None:
                 self.assert_reloaded(server.project)
             text = peer.stdout.read().decode()
             self.assertRegex(text, r"[1-9]\d* requests in")
             self.assertNotRegex(text, "Socket errors|Non-2xx")
-        self.assertEqual(server.lines("ERROR"), [])
+            self.assertEqual(server.lines("ERROR"), [])
 
     def test_ab_with_and_without_keep_alive(self):
         self.serve()

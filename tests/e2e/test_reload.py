@@ -241,6 +241,7 @@ class RolledBack(ServerCase):
         server = self.start(callbacks("old"))
         server.project.script('function S:on_reload() error("no way") end')
         self.assert_refused(server.project, "main.lua:3: no way", 1)
+        server.wait_line("ERROR on_reload failed: ")
         server.wait_line("old on_start", times=2)
         self.assertEqual(calls(server), ["old on_start", "old on_close reload", "old on_start"])
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import unittest
 
-from tiny_server import WAIT, ServerCase
+from tiny_server import SIGNALS, WAIT, ServerCase
 
 SERVER = """
 local function echo(self, stream)
@@ -158,6 +158,7 @@ class RollBack(ServerCase):
         self.broken("tiny.sleep(300)")
         self.refuse("svr.reload_timeout", f"main.lua:{LINE}")
 
+    @unittest.skipUnless(SIGNALS, "Lua that spins is interrupted by a signal")
     def test_an_on_start_that_loops_for_ever(self):
         self.broken("while true do end")
         self.refuse("svr.reload_timeout", f"main.lua:{LINE}")

@@ -145,6 +145,11 @@ class Others(Script):
         self.assertEqual(code, 0)
         self.assertRegex(text, r"\Atiny \d")
 
+    def test_only_tinys_own_repository_has_a_bench(self):
+        code, text = self.svr(self.made(), "bench")
+        self.assertEqual(code, 1)
+        self.assertIn("no bench here", text)
+
     def test_without_a_command_it_shows_its_usage(self):
         code, text = self.svr(self.made())
         self.assertEqual(code, 1)

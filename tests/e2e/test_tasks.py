@@ -300,6 +300,24 @@ class Timeout(TaskCase):
           for _, bad in ipairs {-1, 0 / 0, "x", {}} do assert(not pcall(tiny.timeout, bad, print)) end""")
 
 
+class Misuse(TaskCase):
+    def test_is_told_where_it_is(self):
+        self.passes("""
+          local calls = {
+            function() local _ = tiny.sleep(-1) end, function() local _ = tiny.sleep() end,
+            function() local _ = tiny.timeout(1) end, function() local _ = tiny.timeout("x", print) end,
+            function() local _ = tiny.retry({tims = 5}, print) end,
+            function() local _ = tiny.retry({times = "5"}, print) end,
+            function() local _ = tiny.retry({}) end, function() local _ = tiny.parallel({1}) end,
+            function() local _ = tiny.parallel({print}, 0) end, function() local _ = tiny.parallel() end,
+          }
+          for i, call in ipairs(calls) do
+            local ok, why = pcall(call)
+            local first = debug.getinfo(call, "S").linedefined
+            assert(not ok and why:find("main.lua:" .. first .. ": tiny.", 1, true), i .. " " .. tostring(why))
+          end""")
+
+
 class Retry(TaskCase):
     def test_calls_until_it_goes_well(self):
         self.passes("""

@@ -141,11 +141,11 @@ class Reload(ServerCase):
 
 class Summary(ServerCase):
     def test_comes_at_its_time_and_at_the_end_to_log_and_status(self):
-        server = self.start('function S:get_summary() return {runs = 3, state = "fine"} end',
+        server = self.start('function S:get_summary() return {runs = 3, state = {"fine"}} end',
                             {"svr.timer.summary_output_time_point": "* * * * *"})
         self.assertEqual(server.close(), 0)
         self.assertEqual([line.split("summary")[1].lstrip(": ") for line in server.lines("summary")],
-                         ["runs=3 state=fine"])
+                         ['runs=3 state=["fine"]'])
 
     def test_a_bad_time_point_is_refused(self):
         server = self.launch(self.project("", {"svr.timer.summary_output_time_point": "* * * *"}))

@@ -275,6 +275,28 @@ class Streams(TlsCase):
         server.wait_line("3000003 bytes")
         self.assert_idle(server)
 
+    def test_one_in_the_context_lives_through_reloads(self):
+        server = self.start(f"""function S:on_start()
+          local listener = assert(tiny.tcp.listen(self.conf["test.address"], function(stream) self.context.stream = stream end,
+            {{ tls = {self.tls()} }}))
+          self:info("at %s.", listener:address())
+          if not self.context.stream then return end
+          tiny.go(function()
+            for line in self.context.stream:lines() do self.context.stream:write(self.generation, " ", line, "\\n") end
+          end)
+        end""", {"test.address": "127.0.0.1:0"})
+        self.port = int(re.search(r":(\d+)\.$", server.wait_line("INFO at ")).group(1))
+        lines = self.connect()
+        for generation in range(2, 6):
+            lines.sendall(b"half a ")
+            self.assert_reloaded(server.project)
+            lines.sendall(b"line\n")
+            expected = b"%d half a line\n" % generation
+            got = b""
+            while len(got) < len(expected):
+                got += lines.recv(100)
+            self.assertEqual(got, expected)
+
     def test_a_peer_is_who_it_says_or_it_is_an_error(self):
         cert = lua(str(self.cert))
         server = self.echo(f"""
@@ -298,6 +320,45 @@ class Streams(TlsCase):
         end""")
         server.wait_line("got EPROTO")
         self.assertEqual(len(server.lines("got ETIMEDOUT")), 1)
+        self.assert_idle(server)
+
+    def test_what_comes_with_the_end_of_the_handshake_is_read(self):
+        self.echo()
+        plain = socket.create_connection(("127.0.0.1", self.port), WAIT)
+        self.addCleanup(plain.close)
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = self.context().wrap_bio(came, goes, server_hostname="localhost")
+        while True:
+            try:
+                peer.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(goes.read())
+                came.write(plain.recv(65536))
+        peer.write(b"at once\n")
+        plain.sendall(goes.read())  # the last of the handshake, and the line
+        while True:
+            try:
+                self.assertEqual(peer.read(100), b"at once\n")
+                break
+            except ssl.SSLWantReadError:
+                came.write(plain.recv(65536))
+
+    def test_a_handler_sees_only_those_who_have_shaken_hands(self):
+        server = self.start(f"""function S:on_start()
+          local listener = assert(tiny.tcp.listen("127.0.0.1:0", function(stream)
+            self:info("handled") stream:write("hello") stream:close()
+          end, {{ tls = {self.tls()}, timeout = 0.5 }}))
+          self:info("at %s.", listener:address())
+        end""")
+        self.port = int(re.search(r":(\d+)\.$", server.wait_line("INFO at ")).group(1))
+        for text in (b"", b"rubbish\r\n\r\n" * 10, begin_of_handshake()[:50]):
+            with socket.create_connection(("127.0.0.1", self.port), WAIT) as peer:
+                peer.sendall(text)
+                while peer.recv(1000):  # perhaps an alert, then the end
+                    pass
+        self.assertEqual(server.lines("handled"), [])
+        self.assertEqual(self.connect().recv(100), b"hello")
         self.assert_idle(server)
 
     def test_an_end_that_nobody_announced_is_an_error(self):

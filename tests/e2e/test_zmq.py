@@ -43,6 +43,21 @@ class ZmqCase(ServerCase):
         port = peer.bind_to_random_port("tcp://127.0.0.1")
         return peer, f"tcp://127.0.0.1:{port}"
 
+    def bind_when_free(self, kind, at):
+        """A socket of pyzmq's on an endpoint that somebody leaves."""
+        peer = self.context.socket(kind)
+        self.peers.append(peer)
+
+        def bound():
+            try:
+                peer.bind(at)
+                return True
+            except zmq.ZMQError:
+                return False
+
+        wait_for(bound, f"{at} to be free")
+        return peer
+
     def serve(self, code, conf=None, rest=""):
         """A server whose on_start opens self.socket; returns it and where that is bound."""
         server = self.start(SHOW + f"""function S:on_start()
@@ -147,6 +162,17 @@ class Types(ZmqCase):
         end""")
         self.assertEqual(self.got(server, 2), ["to b.", "to a | part."])
 
+    def test_addresses_of_all_kinds(self):
+        for bind, connect in (("127.0.0.1", "localhost"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "[::1]"), ("*", "localhost")):
+            server = self.start(SHOW + f"""function S:on_start()
+              local pull = assert(tiny.zmq.socket("PULL", {{ bind = "tcp://{bind}:*" }}))
+              local port = pull:endpoint():match("%d+$")
+              local push = assert(tiny.zmq.socket("PUSH", {{ connect = "tcp://{connect}:" .. port }}))
+              push:send("arrived")
+              show(pull:recv(30))
+            end""")
+            self.assertEqual(self.got(server, 1), ["arrived."])
+
     def test_xpub_and_xsub_make_a_forwarder(self):
         source, to = self.peer(zmq.PUB)
         _server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("XPUB", {{ bind = at }}))
@@ -225,6 +251,25 @@ class Waiting(ZmqCase):
           show(tiny.timeout(0.05, function() return full:send("x") end))""")
         self.assertEqual(self.got(server, 2), ["nil | timeout."] * 2)
 
+    def test_many_wait_to_send_and_all_are_served_in_turn(self):
+        pull, to = self.peer(zmq.PULL, rcvhwm=1)
+        server = self.start(SHOW + f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", hwm = 1 }}))
+          local tasks = {{}}
+          for i = 1, 1000 do tasks[i] = tiny.go(function() assert(socket:send(tostring(i), ("x"):rep(5000))) end) end
+          tiny.sleep(0.2)
+          for i = 1, 1000, 10 do tasks[i]:cancel() end
+          tiny.go(function()
+            for i = 1, 1000 do pcall(tasks[i].join, tasks[i]) end
+            show("all over")
+          end)
+        end""")
+        seen = set()
+        while not server.lines("all over") or pull.poll(200):
+            if pull.poll(100):
+                seen.add(int(pull.recv_multipart()[0]))
+        self.assertLessEqual({i for i in range(1, 1001) if i % 10 != 1}, seen)
+
     def test_a_router_waits_for_one_full_peer_while_others_are_served(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("ROUTER", { bind = at, hwm = 10 }))
           self.socket:on(function(id, text)
@@ -289,6 +334,18 @@ class Handlers(ZmqCase):
         for text, answer in ((b"before", b""), (b"after", b"yes"), (b"well", b"yes")):
             peer.send(text)
             self.assertEqual(peer.recv(), answer)
+
+    def test_a_message_of_too_many_parts_is_dropped_and_told(self):
+        for kind, peer_kind in (("REP", zmq.REQ), ("ROUTER", zmq.DEALER)):
+            server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("{kind}", {{ bind = at }}))
+              self.socket:on(function(...) self.socket:send(...) end)""")
+            peer = self.peer(peer_kind, at)
+            peer.send_multipart([b"x"] * 4001)
+            if kind == "REP":
+                self.assertEqual(peer.recv(), b"")
+            peer.send_multipart([b"x"] * 3000)
+            self.assertEqual(len(peer.recv_multipart()), 3000)
+            server.wait_line("ERROR a ZeroMQ message of 400")
 
     def test_so_many_messages_are_in_hand_at_once(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("PULL", { bind = at }))
@@ -463,15 +520,7 @@ class Reload(ZmqCase):
         server, at = self.serve('self.socket = assert(tiny.zmq.socket("REP", { bind = at }))')
         server.project.script("")
         self.assert_reloaded(server.project)
-        again = self.context.socket(zmq.REP)
-        wait_for(lambda: self.binds(again, at), "the endpoint to be free")
-
-    def binds(self, socket, at):
-        try:
-            socket.bind(at)
-            return True
-        except zmq.ZMQError:
-            return False
+        self.bind_when_free(zmq.REP, at)
 
     def test_names_tell_sockets_apart(self):
         _server, _at = self.serve("""
@@ -528,6 +577,30 @@ class Curve(ZmqCase):
         time.sleep(0.3)
         self.assertEqual(self.got(server, 2), ["early.", "late."])
 
+    def test_a_reload_does_not_take_what_is_open_to_all_for_what_has_keys(self):
+        public, secret = (key.decode() for key in zmq.curve_keypair())
+        project = self.project("""function S:on_start()
+          assert(tiny.zmq.socket("PULL", { bind = self.conf["test.at"], curve = self.conf["test.curve"] }))
+        end""")
+        at = f"ipc://{project.dir}/keys"
+        project.conf({"test.at": at})
+        self.launch(project).wait_ready()
+        project.conf({"test.at": at, "test.curve": {"secret_key": secret, "clients": public}})
+        self.assert_refused(project, "Address already in use", 1)
+
+    def test_a_client_connects_anew_with_new_keys(self):
+        public, secret = zmq.curve_keypair()
+        pull, to = self.peer(zmq.PULL, curve_server=1, curve_secretkey=secret, curve_publickey=public)
+        project = self.project(f"""function S:on_start()
+          local push = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", curve = self.conf["test.curve"] }}))
+          push:send(self.conf["test.curve"].public_key)
+        end""")
+        for start in (lambda: self.launch(project).wait_ready(), lambda: self.assert_reloaded(project)):
+            own_public, own_secret = (key.decode() for key in zmq.curve_keypair())
+            project.conf({"test.curve": {"server_key": public.decode(), "public_key": own_public, "secret_key": own_secret}})
+            start()
+            self.assertEqual(pull.recv().decode(), own_public)
+
     def assert_reloaded_badly(self, server):
         self.assertIn("Invalid argument", self.assert_refused(server.project, "curve", server.info()["generation"]))
 
@@ -554,6 +627,20 @@ class Curve(ZmqCase):
         self.assertEqual(pull.recv(), b"hello")
 
 
+class Natural(ZmqCase):
+    def test_types_in_lower_case_and_numbers_are_fine(self):
+        server = self.start("""function S:on_start()
+          local push = assert(tiny.zmq.socket("push", { bind = "inproc://a" }))
+          local pull = assert(tiny.zmq.socket("pull", { connect = "inproc://a" }))
+          tiny.go(function()
+            for _ = 1, 1000 do push:send(5, 2.5, "x") end -- some of them wait for their turn
+            for _ = 1, 1000 do assert(table.concat({ pull:recv(10) }, " ") == "5 2.5 x") end
+            self:info("all came")
+          end)
+        end""")
+        server.wait_line("all came")
+
+
 class Wrong(ZmqCase):
     def test_arguments_are_checked(self):
         server = self.start("""function S:on_start()
@@ -563,7 +650,7 @@ class Wrong(ZmqCase):
             self:info("bad %s: %s", pcall(tiny.zmq.socket, unpack(bad)))
           end
           local socket = assert(tiny.zmq.socket("PUSH", { bind = "inproc://a" }))
-          for _, bad in ipairs { 5, {}, print } do self:info("bad %s: %s", pcall(socket.send, socket, bad)) end
+          for _, bad in ipairs { false, {}, print } do self:info("bad %s: %s", pcall(socket.send, socket, bad)) end
           self:info("bad %s: %s", pcall(socket.on, socket, 5))
           self:info("bad %s: %s", pcall(socket.on, socket, print, 0))
           self:info("bad %s: %s", pcall(socket.recv, socket))
@@ -572,6 +659,19 @@ class Wrong(ZmqCase):
           self:info("bad %s: %s", pcall(pull.send, pull, "x"))
         end""")
         server.wait_line("bad false: ", times=16)
+
+    def test_misuse_is_told_where_it_is(self):
+        server = self.start("""function S:on_start()
+          local push = assert(tiny.zmq.socket("PUSH", { bind = "inproc://a" }))
+          for _, bad in ipairs {
+            function() push:send() end,
+            function() push:send("a", nil) end,
+            function() push:recv() end,
+          } do self:info("bad %s", select(2, pcall(bad))) end
+        end""")
+        server.wait_line("bad ", times=3)
+        for line, at in zip(server.lines("bad "), (6, 7, 8)):
+            self.assertIn(f"main.lua:{at}: zmq:", line)
 
     def test_what_cannot_be_opened_is_told(self):
         _taken, at = self.peer(zmq.PULL)
@@ -590,9 +690,10 @@ class Wrong(ZmqCase):
         self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 6)
 
     def test_nothing_starts_while_the_script_is_loaded(self):
-        code, text = self.project('tiny.zmq.socket("PULL", { bind = "inproc://a" })').said("check")
-        self.assertEqual(code, 1)
-        self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
+        for call in ('socket("PULL", { bind = "inproc://a" })', "keypair()"):
+            code, text = self.project(f"tiny.zmq.{call}").said("check")
+            self.assertEqual(code, 1)
+            self.assertRegex(text, r"main\.lua:3: .*while the script is being loaded")
 
 
 class Peers(ZmqCase):
@@ -641,21 +742,16 @@ class Peers(ZmqCase):
           for port = 1, 200 do endpoints[#endpoints + 1] = "tcp://127.0.0.1:" .. port end
           assert(tiny.zmq.socket("SUB", {{ connect = endpoints, subscribe = "" }})):on(show)
         end""")
-        publisher = self.context.socket(zmq.PUB)
-        self.peers.append(publisher)
         for _ in range(2):  # it goes away and comes again
             heard = len(server.lines("got "))
-            publisher.bind(f"tcp://127.0.0.1:{to}")
+            publisher = self.bind_when_free(zmq.PUB, f"tcp://127.0.0.1:{to}")
 
-            def publish(before=heard):
+            def publish(publisher=publisher, before=heard):
                 publisher.send_multipart([b"t", b"x"])
                 return len(server.lines("got ")) > before
 
             wait_for(publish, "a message to be heard")
-            publisher.unbind(f"tcp://127.0.0.1:{to}")
             publisher.close(linger=0)
-            publisher = self.context.socket(zmq.PUB)
-            self.peers.append(publisher)
         self.assertEqual(set(self.got(server, 1)), {"t | x."})
 
     def test_an_ipc_endpoint_in_use_stays_its_owners(self):

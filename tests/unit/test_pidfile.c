@@ -102,7 +102,7 @@ END_TEST
 START_TEST(the_lock_is_never_held_twice) {
   pid_t child = fork();
   int held = 0, status = 0;
-  for (int i = 0; i < 2000; i++) {
+  while (held < 200) {
     tiny_pidfile *pidfile = tiny_pidfile_lock(conf, why, sizeof why);
     if (!pidfile) continue;
     held++;
@@ -110,9 +110,8 @@ START_TEST(the_lock_is_never_held_twice) {
     tiny_pidfile_unlock(pidfile);
     if (!alone) status = 1;
   }
-  if (child == 0) _exit(status || held == 0);
+  if (child == 0) _exit(status);
   ck_assert_int_eq(status, 0);
-  ck_assert_int_gt(held, 0);
   ck_assert_int_eq(waitpid(child, &status, 0), child);
   ck_assert_int_eq(status, 0);
 }

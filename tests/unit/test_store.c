@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * test_store.c -- what is asked of etcd for a checkpoint, and what becomes of its answers. */
+#include "asked_etcd.h"
 #include "store.h"
 
 #include <check.h>
@@ -7,56 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One call at a time is looked at: the last one. */
-struct tiny_etcd_call {
-  tiny_etcd_ask ask;
-  char path[32];
-};
-
 static uv_loop_t loop;
 static tiny_log *log_;
 static tiny_store *store;
-static tiny_etcd_call *last;
-static int asks, opened, result;
+static int result;
 static char said[256];
-
-static tiny_etcd *open_etcd(uv_loop_t *where, const tiny_etcd_settings *settings) {
-  (void)where, (void)settings;
-  opened++;
-  return (tiny_etcd *)&opened;
-}
-
-static void close_etcd(tiny_etcd *etcd) {
-  (void)etcd;
-  opened--;
-}
-
-static void forget(tiny_etcd_call *call) {
-  json_decref(call->ask.body);
-  if (last == call) last = NULL;
-  free(call);
-}
-
-static tiny_etcd_call *ask(tiny_etcd *etcd, const tiny_etcd_ask *request) {
-  (void)etcd;
-  last = calloc(1, sizeof *last);
-  last->ask = *request;
-  snprintf(last->path, sizeof last->path, "%s", request->path);
-  asks++;
-  return last;
-}
-
-static const tiny_etcd_plugin plugin = {open_etcd, close_etcd, ask, forget};
-
-static void answer(json_t *line, int code) {
-  tiny_etcd_ask request = last->ask;
-  json_incref(request.body);
-  if (line) request.line(request.data, line);
-  json_decref(line);
-  forget(last);
-  json_decref(request.body);
-  request.end(request.data, code, code ? "no" : "");
-}
 
 static void on_put(void *data, int rc, const char *why) {
   (*(int *)data)++;
@@ -103,10 +59,9 @@ static void put(const char *text) {
 START_TEST(a_put_is_bound_to_the_token) {
   put("dGV4dA==");
   ck_assert_str_eq(last->path, "/v3/kv/txn");
-  const json_t *compare = json_array_get(json_object_get(last->ask.body, "compare"), 0);
-  ck_assert_str_eq(json_string_value(json_object_get(compare, "create_revision")), "42");
-  ck_assert_str_eq(json_string_value(json_object_get(compare, "target")), "CREATE");
-  ck_assert_str_eq(json_string_value(json_object_get(compare, "key")),
+  ck_assert_str_eq(asked("compare.0.create_revision"), "42");
+  ck_assert_str_eq(asked("compare.0.target"), "CREATE");
+  ck_assert_str_eq(asked("compare.0.key"),
                    "L3RpbnkvdGVzdC9lbGVjdGlvbi9hY3RpdmU="); /* /tiny/test/election/active */
   answer(won(), TINY_ETCD_OK);
   ck_assert_int_eq(puts_done, 1);
@@ -122,9 +77,8 @@ static json_t *lost(const char *token, const char *revision) {
 }
 
 static const char *expected_revision(void) {
-  const json_t *compare = json_array_get(json_object_get(last->ask.body, "compare"), 1);
-  ck_assert_str_eq(json_string_value(json_object_get(compare, "target")), "MOD");
-  return json_string_value(json_object_get(compare, "mod_revision"));
+  ck_assert_str_eq(asked("compare.1.target"), "MOD");
+  return asked("compare.1.mod_revision");
 }
 
 START_TEST(a_put_replaces_only_what_is_known) {
@@ -186,7 +140,7 @@ START_TEST(old_versions_are_compacted_away) {
   put(large);
   answer(won(), TINY_ETCD_OK);
   ck_assert_str_eq(last->path, "/v3/kv/compaction");
-  ck_assert_str_eq(json_string_value(json_object_get(last->ask.body, "revision")), "77");
+  ck_assert_str_eq(asked("revision"), "77");
   answer(json_object(), TINY_ETCD_OK);
   for (int i = 0; i < 100; i++) {
     put("dGV4dA==");

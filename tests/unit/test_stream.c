@@ -172,6 +172,23 @@ START_TEST(a_million_bytes_are_read_at_one_go) {
 }
 END_TEST
 
+START_TEST(whoever_waits_for_something_else_costs_no_buffer) {
+  say("one\ntwo");
+  ck_assert_int_eq(tiny_stream_fill(&stream), 0);
+  tiny_stream_skip(&stream, 4);
+  ck_assert_mem_eq(tiny_stream_peek(&stream).data, "two", 3);
+  tiny_stream_skip(&stream, 3);
+  ck_assert_ptr_null(stream.data);
+  say("three");
+  ck_assert_int_eq(read_some(3), 0);
+  tiny_stream_rest(&stream);
+  ck_assert_int_eq(read_some(3), 0);
+  ck_assert_mem_eq(bytes.data, "ee", 2);
+  tiny_stream_rest(&stream);
+  ck_assert_ptr_null(stream.data);
+}
+END_TEST
+
 START_TEST(a_write_that_was_cut_ends_all_writing) {
   static char data[1 << 22];
   ck_assert_int_eq(tiny_stream_write(&stream, data, sizeof data), UV_EAGAIN);
@@ -320,6 +337,7 @@ int main(void) {
   tcase_add_test(tcase, a_count_waits_for_all_of_it);
   tcase_add_test(tcase, a_megabyte_goes_through_in_pieces);
   tcase_add_test(tcase, a_million_bytes_are_read_at_one_go);
+  tcase_add_test(tcase, whoever_waits_for_something_else_costs_no_buffer);
   tcase_add_test(tcase, a_write_that_was_cut_ends_all_writing);
   tcase_add_test(tcase, a_write_that_was_kept_goes_on_before_all_others);
   tcase_add_test(tcase, what_is_kept_behind_a_write_does_not_go_into_its_midst);

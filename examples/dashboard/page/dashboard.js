@@ -8,6 +8,7 @@ const HIGH = 32;         // units that it is high
 const SERIES = ["lag", "heap", "cpu"];
 const MOODS = ["hung", "silent", "error", "busy", "fine"];
 const servers = new Map();  // by id; each has its card
+let loading = null;         // the promise of load() while it runs
 const $ = (id) => document.getElementById(id);
 
 // -- text ----------------------------------------------------------------------
@@ -32,8 +33,12 @@ function span(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
 }
 
+function milliseconds(value) {
+  return value < 10000 ? `${value.toFixed(value < 10 ? 2 : 0)} ms` : `${(value / 1000).toFixed(0)} s`;
+}
+
 const FIGURES = {
-  lag: (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`,
+  lag: milliseconds,
   heap: bytes,
   cpu: (value) => `${value.toFixed(1)} %`,
 };
@@ -256,7 +261,7 @@ function arrange() {
 function announce(server, before) {
   if (!before || before === server.mood) return;
   const name = server.info ? text(server.info.name) : server.feed;
-  const state = server.mood === "error" ? "running, with an error" : server.state;
+  const state = server.mood === "error" ? `${server.state}, with an error` : server.state;
   $("news").replaceChildren(made("span", `${name} is ${state}. `));
 }
 
@@ -313,7 +318,9 @@ function lacks(update) {
 // What came while the connection was lost is fetched with everything else.
 function listen() {
   const events = new EventSource("/events");
-  const reload = () => load().then(() => connected(true), () => connected(false));
+  const reload = () => {
+    loading ||= load().then(() => connected(true), () => connected(false)).finally(() => { loading = null; });
+  };
   events.onopen = reload;
   events.onerror = () => connected(false);
   events.addEventListener("servers", (event) => {

@@ -24,7 +24,8 @@ end
 -- What a handler returned: status, body, headers; or one table of these; or nothing after a stream.
 local function answer(req, status, body, headers)
   if type(status) == "table" then
-    status, body, headers = status.status or 200, status.body, status.headers
+    local all = status
+    status, body, headers = all.status or all[1] or 200, all.body or all[2], all.headers or all[3]
   end
   local response = rawget(req, "response") -- not a field to be found out
   if response then
