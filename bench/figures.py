@@ -8,6 +8,7 @@ NAME being BENCH.WHAT.WHO, and the samples those of its rounds. bench/run collec
 bench; what they should be is in bench/goals.py."""
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -54,6 +55,11 @@ def installed(*programs):
 
 def luv_installed():
     return installed("luajit") and subprocess.run(["luajit", "-e", "require 'luv'"], capture_output=True, check=False).returncode == 0
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def compile_c(source, target, *libraries):

@@ -56,7 +56,7 @@ class Row:
     def peers_text(self):
         """Each with how often its figure is ours."""
         mine = self.value() if self.samples else 0
-        return ", ".join(f"{title} {number(value)}" + (f" ({value / mine:.2g}x)" if mine else "")
+        return ", ".join(f"{title} {number(value)}" + (f" ({number(value / mine)}x)" if mine else "")
                          for title, value in self.peers.items())
 
 

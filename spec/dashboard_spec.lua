@@ -94,15 +94,18 @@ describe("a watch", function()
 
   it("survives fields of any type", function()
     local book, null = new_book(), io.stdout
-    for _, odd in ipairs { "x", null, {}, 0 / 0, -1 } do
+    for _, odd in ipairs { "x", null, {}, 0 / 0, 1 / 0, -1 } do
       watch.take(book, FEED, message({
         errors = odd, uptime = odd, cpu_seconds = odd, loop_lag_ms = odd, lua_heap_bytes = odd, state = odd,
-        last_error_time = odd, start_time = odd, app = odd,
+        hung_for = odd, role = odd, token = odd, last_error_time = odd, start_time = odd, app = odd,
       }, { ["svr.monitor.timer"] = odd }, odd), clock)
       local server = watch.servers(book)[1]
       assert.is_string((watch.state(server, clock)))
       alerts.check(server, clock, CONF)
       metrics.text(book, clock)
+      assert.equal(0, history.errors_within(server.history, clock, 60))
+      watch.take(book, FEED, message { state = "hung", hung_for = odd }, clock)
+      alerts.check(server, clock, CONF)
     end
   end)
 

@@ -12,10 +12,14 @@ local function labels(server, more)
   return ('{name="%s",host="%s",feed="%s"%s}'):format(name, host, feed, more or "")
 end
 
+local function is_number(value)
+  return type(value) == "number" and value - value == 0
+end
+
 local function field(name, factor)
   return function(server)
     local value = server.info[name]
-    return type(value) == "number" and value * (factor or 1) or 0
+    return is_number(value) and value * (factor or 1) or 0
   end
 end
 
@@ -34,7 +38,7 @@ local function is_active(server)
 end
 
 local function token(server)
-  return watch.cluster(server) and type(server.info.token) == "number" and server.info.token
+  return watch.cluster(server) and is_number(server.info.token) and server.info.token
 end
 
 -- name, type, help, value(server, now): a number, or nothing where there is none
@@ -83,7 +87,7 @@ local function add_app(out, servers)
   for _, server in ipairs(servers) do
     for figure, value in pairs(type(server.info.app) == "table" and server.info.app or {}) do
       local more = (',figure="%s"'):format(escaped(tostring(figure)))
-      add(out, "tiny_app", labels(server, more), type(value) == "number" and value)
+      add(out, "tiny_app", labels(server, more), is_number(value) and value)
     end
   end
 end

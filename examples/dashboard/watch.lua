@@ -48,8 +48,9 @@ local function difference(old, new)
   return changes
 end
 
+-- 0 for what is no number, or no finite one.
 local function number(value)
-  return type(value) == "number" and value == value and value or 0
+  return type(value) == "number" and value - value == 0 and value or 0
 end
 
 local function is_same_process(a, b)

@@ -90,6 +90,8 @@ local types = {
   PUSH = true, XPUB = true, XSUB = true,
 }
 
+local function subscribes(type_name) return type_name == "SUB" or type_name == "XSUB" end
+
 local function is_text(value) return type(value) == "string" end
 local function is_amount(value) return type(value) == "number" and value >= 0 end
 local function is_table(value) return type(value) == "table" end
@@ -135,7 +137,7 @@ local function check(type_name, options)
   local problem = problem_of(options, options_known) or problem_of(options.curve or {}, curve_known)
   if problem then return problem end
   if not options.bind and not options.connect then return "bind or connect is expected" end
-  if options.subscribe and not type_name:find("SUB$") then return "only SUB and XSUB subscribe" end
+  if options.subscribe and not subscribes(type_name) then return "only SUB and XSUB subscribe" end
   return options.curve and check_curve(options.curve)
 end
 
@@ -149,30 +151,29 @@ local function order_of(type_name, options)
   return {
     type = type_name, bind = list_of(options.bind), connect = list_of(options.connect),
     send_hwm = options.send_hwm or options.hwm, recv_hwm = options.recv_hwm or options.hwm,
-    linger = options.linger or 1, heartbeat = options.heartbeat, max_size = options.max_size,
+    linger = options.linger or subscribes(type_name) and 0 or 1,
+    heartbeat = options.heartbeat, max_size = options.max_size,
     identity = options.identity, public_key = curve.public_key, secret_key = curve.secret_key,
     server_key = curve.server_key, clients = list_of(curve.clients),
   }
 end
 
--- What a socket is known by to the next generation.
+-- What a socket is known by to the next generation. Other keys are another socket: what was opened
+-- without them, or with old ones, must not pass for it.
 local function key_of(order, name)
-  local binds, connects = table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " ")
-  return table.concat({ order.type, binds, connects, name or "" }, "\n")
+  return table.concat({
+    order.type, table.concat(order.bind or {}, " "), table.concat(order.connect or {}, " "),
+    name or "", order.public_key or "", order.secret_key or "", order.server_key or "",
+    order.clients and "guarded" or "",
+  }, "\n")
 end
-
-local fixed = {
-  "send_hwm", "recv_hwm", "heartbeat", "max_size", "identity", "public_key", "secret_key", "server_key",
-}
 
 -- What an open socket keeps to.
 local function fixed_of(order)
-  local values = {}
-  for _, name in ipairs(fixed) do
-    values[#values + 1] = name .. "=" .. tostring(order[name])
-  end
-  values[#values + 1] = order.clients and "guarded" or "open"
-  return table.concat(values, "\n")
+  return table.concat({
+    order.send_hwm or "", order.recv_hwm or "", order.heartbeat or "", order.max_size or "",
+    order.identity or "",
+  }, "\n")
 end
 
 ---@class tiny.Zmq
@@ -183,7 +184,7 @@ end
 ---@field hwm? integer        messages that may wait for a peer, each way: 1000; 0 is no limit
 ---@field send_hwm? integer   the same one way
 ---@field recv_hwm? integer
----@field linger? number      seconds that closing gives to what is unsent: 1
+---@field linger? number      seconds that closing gives to what is unsent: 1; 0 for SUB and XSUB
 ---@field send_timeout? number  seconds that :send() waits at most
 ---@field heartbeat? number   seconds between signs of life, so that a peer that vanished is noticed
 ---@field max_size? integer   bytes of a part; who sends more is disconnected
@@ -217,7 +218,7 @@ function zmq.socket(type_name, options)
     log.warn("tiny.zmq.socket: %s %s was opened with other options: they hold until it is closed", type_name,
              (order.bind or order.connect)[1])
   end
-  if type_name:find("SUB$") then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
+  if subscribes(type_name) then core.subscribe_only(socket, list_of(options.subscribe) or {}) end
   send_timeouts[socket] = options.send_timeout
   return socket
 end

@@ -24,8 +24,7 @@ struct tiny_rollout {
   char refused[VERSION]; /* by us, last; "" when nothing was */
   char told[VERSION];    /* that it was refused by another */
   bool reloading;
-  bool left;              /* our refusal is in etcd */
-  char lease[TINY_LEASE]; /* under which we hold the lock; */
+  char lease[TINY_LEASE]; /* under which we asked for the lock; */
   uint64_t held;          /* and the revision at which we took it, 0: we do not */
   char why[512];          /* it was refused, by whom */
 };
@@ -110,7 +109,6 @@ static void reload(tiny_rollout *r) {
 
 static void hold(tiny_rollout *r, uint64_t revision) {
   r->held = revision;
-  snprintf(r->lease, sizeof r->lease, "%s", r->parts.lease(r->parts.data));
   r->talk.pause_ms = 0;
   reload(r);
 }
@@ -122,15 +120,15 @@ static void on_campaigned(void *owner, int code, const char *message) {
   const json_t *answer = r->talk.answer, *lock = tiny_etcd_found(answer, 0);
   if (code == TINY_ETCD_OK && json_is_true(json_object_get(answer, "succeeded")))
     hold(r, tiny_etcd_number(json_object_get(answer, "header"), "revision"));
-  else if (lock && same(text_of(lock, "lease"), r->parts.lease(r->parts.data)))
+  else if (lock && same(text_of(lock, "lease"), r->lease))
     hold(r, tiny_etcd_number(lock, "create_revision"));
   else
     tiny_talk_pause(&r->talk, AGAIN_MS);
 }
 
 static void campaign(tiny_rollout *r) {
-  json_t *put = tiny_etcd_put(r->lock, json_copy((json_t *)(uintptr_t)r->parts.identity),
-                              r->parts.lease(r->parts.data));
+  snprintf(r->lease, sizeof r->lease, "%s", r->parts.lease(r->parts.data));
+  json_t *put = tiny_etcd_put(r->lock, json_copy((json_t *)(uintptr_t)r->parts.identity), r->lease);
   tiny_talk_ask(&r->talk, "/v3/kv/txn",
                 json_pack("{s:[o],s:[{s:o}],s:[{s:{s:s}}]}", "compare",
                           tiny_etcd_compare(r->lock, "CREATE", "create_revision", 0), "success",

@@ -13,7 +13,7 @@
 
 enum {
   TIMEOUT_MS = 3000,
-  WATCH_MS = 60000, /* then it is looked at again: who has fallen silent is left */
+  WATCH_MS = 20000, /* then it is looked at again: who has fallen silent is left */
   SETTLE_MS = 100,  /* several keys that are put one after the other are one change */
   AGAIN_MS = 2000
 };

@@ -61,9 +61,10 @@ void tiny_state_enter(tiny_state *state, tiny_phase phase) {
 
 void tiny_state_role(tiny_state *state, const char *role, uint64_t token) {
   pthread_mutex_lock(&state->lock);
+  bool news = state->role != role || state->token != token;
   state->role = role;
   state->token = token;
-  tell(state, TINY_NEWS_STATE);
+  if (news) tell(state, TINY_NEWS_STATE);
   pthread_mutex_unlock(&state->lock);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * duty.c -- standing by, taking up, laying down.
  *
- *     stand -> (elected) restore -> on_active, on_start -> serve       these in change.c
+ *     stand -> (elected) restore -> on_active, on_start -> serve       these: standing.c, entrance.c
  *       ^                                                   |
  *       +--- load <- on_standby <- save <- on_close <- quiet + (deposed) */
 #include "duty.h"
@@ -102,17 +102,16 @@ json_t *tiny_duty_shared(tiny_duty *d) {
 
 /* -- terms ----------------------------------------------------------------- */
 
-static void acts(tiny_duty *d, bool now) { atomic_store(&d->lead.acting, now); }
-
-static void show(const tiny_duty *d, const char *role) {
-  tiny_state_role(&d->runtime->state, role, strcmp(role, "active") == 0 ? d->token : 0);
+void tiny_duty_acts(tiny_duty *d, bool now) {
+  atomic_store(&d->lead.acting, now);
+  tiny_state_role(&d->runtime->state, now ? "active" : "standby", now ? d->token : 0);
 }
 
 void tiny_duty_stand(tiny_duty *d) {
   if (!d) return;
   d->term = TINY_WAITING;
   d->token = 0;
-  show(d, "standby");
+  tiny_duty_acts(d, false);
   offer(d, d->runtime->current->conf);
 }
 
@@ -130,8 +129,7 @@ static void rise(tiny_duty *d) {
   tiny *rt = d->runtime;
   d->elected = false;
   d->term = TINY_RISING;
-  acts(d, true);
-  show(d, "active");
+  tiny_duty_acts(d, true);
   if (rt->fresh && atomic_load(&d->was_led)) {
     tiny_info(rt->log, "--fresh does not count: another was the active in the meantime");
     rt->fresh = false;
@@ -144,90 +142,12 @@ void tiny_duty_serve(tiny_duty *d) {
   if (d && d->term == TINY_RISING) d->term = TINY_SERVING;
 }
 
-/* Tasks get tiny.cancelled, whether they wait or were about to go on. */
-static void cut(tiny_generation *g, bool steps_too) {
-  for (tiny_task *task = g->tasks; task; task = task->next) {
-    if (task->ended || (task->kind == TINY_TASK_STEP && !steps_too)) continue;
-    tiny_task_cancel(task);
-    task->cut = true;
-  }
-}
-
-static void forget(tiny_duty *d) {
+void tiny_duty_forget(tiny_duty *d) {
   d->elected = false;
   d->deposed = NULL;
   d->token = 0;
   d->term = TINY_IDLE;
-  acts(d, false);
-  show(d, "standby");
-}
-
-/* Nothing of the old term is left: the next one begins in a new generation. */
-static void begin_anew(tiny *rt) {
-  tiny_generation *g = rt->current;
-  tiny_stage(rt, NULL, 0);
-  rt->current = NULL;
-  tiny_retire(rt, g);
-  forget(rt->duty);
-  rt->change.wanted = true;
-}
-
-static void stage_on_standby(tiny *rt) {
-  char why[TINY_WHY];
-  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
-  if (tiny_step_pending(rt))
-    tiny_err(rt->log, "on_standby did not end within svr.reload_timeout");
-  else if (rt->step_failed)
-    tiny_step_why(rt, "on_standby", why, sizeof why);
-  tiny_step_drop(rt);
-  begin_anew(rt);
-}
-
-static void stage_save(tiny *rt) {
-  if (tiny_saver_busy(rt->saver)) return;
-  tiny_step_begin(rt, rt->current, "on_standby", rt->duty->deposed);
-  tiny_stage(rt, stage_on_standby, tiny_conf_ms(rt->current->conf, "svr.reload_timeout"));
-}
-
-static void stage_on_close(tiny *rt) {
-  char why[TINY_WHY];
-  if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
-  if (tiny_step_pending(rt))
-    tiny_err(rt->log, "on_close did not end within svr.reload_timeout");
-  else if (rt->step_failed)
-    tiny_step_why(rt, "on_close", why, sizeof why);
-  tiny_step_drop(rt);
-  tiny_saver_save(rt->saver);
-  tiny_stage(rt, stage_save, 0);
-}
-
-static bool at_work(tiny *rt) {
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++)
-    if (tiny_tasks_count(rt->current, kind, true) > 0) return true;
-  return tiny_workers_busy(rt);
-}
-
-static void stage_quiet(tiny *rt) {
-  if (at_work(rt) && !tiny_stage_late(rt)) return;
-  if (at_work(rt)) tiny_warn(rt->log, "standing by with callbacks that have not come back");
-  tiny_workers_give_up(rt);
-  tiny_step_begin(rt, rt->current, "on_close", "standby");
-  tiny_stage(rt, stage_on_close, tiny_conf_ms(rt->current->conf, "svr.reload_timeout"));
-}
-
-static void fall(tiny_duty *d) {
-  tiny *rt = d->runtime;
-  tiny_warn(rt->log, "no longer the active (%s): standing by", d->deposed);
-  d->term = TINY_FALLING;
-  rt->host.serving = false;
-  tiny_state_enter(&rt->state, TINY_STANDBY);
-  tiny_quiesce(rt->current);
-  cut(rt->current, false);
-  tiny_sockets_stop(rt->sockets);
-  tiny_drain_all(rt);
-  acts(d, false);
-  show(d, "standby");
-  tiny_stage(rt, stage_quiet, tiny_conf_ms(rt->current->conf, "svr.close.wait_lock_delay"));
+  tiny_duty_acts(d, false);
 }
 
 /* A candidate that still loads is given up; of a reload that is further on the control thread
@@ -239,10 +159,10 @@ static void act_on_deposed(tiny_duty *d) {
     d->elected = false;
     tiny_duty_stand(d);
   } else if (d->term == TINY_SERVING && rt->closing.begun) {
-    acts(d, false);
+    tiny_duty_acts(d, false);
   } else if (d->term == TINY_SERVING) {
     if (rt->loading) tiny_change_abandon(rt, "the server is not the active any more");
-    if (!rt->stage) fall(d);
+    if (!rt->stage) tiny_duty_fall(d);
   }
 }
 
@@ -263,14 +183,14 @@ bool tiny_duty_expired(tiny_duty *d) {
   if (d->term == TINY_SERVING)
     act_on_deposed(d);
   else
-    cut(d->runtime->change.to, true);
+    tiny_duty_cut(d->runtime->change.to, true);
   return true;
 }
 
 bool tiny_duty_withdrawn(tiny_duty *d) {
   if (!d || d->term != TINY_RISING || !d->deposed) return false;
   tiny_warn(d->runtime->log, "no longer the active (%s) before it had started", d->deposed);
-  forget(d);
+  tiny_duty_forget(d);
   return true;
 }
 
@@ -280,7 +200,7 @@ void tiny_duty_resign(tiny_duty *d) {
   if (!d) return;
   tiny *rt = d->runtime;
   uint64_t deadline = tiny_timers_now() + RESIGN_WAIT_MS * 1000000ull;
-  acts(d, false);
+  tiny_duty_acts(d, false);
   tiny_duty_send_resign(d);
   tiny_stage(rt, NULL, RESIGN_WAIT_MS);
   while (!d->resigned && tiny_timers_now() < deadline) uv_run(&rt->loop, UV_RUN_ONCE);

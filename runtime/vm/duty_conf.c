@@ -146,7 +146,10 @@ void tiny_duty_conf_settle(tiny_duty *d, const tiny_conf *conf,
 
 void tiny_duty_conf_applied(tiny_duty *d, const tiny_conf *conf) {
   const char *version = version_of(tiny_conf_shared(conf));
+  const char *known = json_string_value(json_object_get(d->identity, "conf"));
+  bool refused = json_object_get(d->identity, "refused") != NULL;
   if (!version || !d->sharing || !d->election) return;
+  if (known && strcmp(known, version) == 0 && !refused) return;
   json_object_set_new(d->identity, "conf", json_string(version));
   json_object_del(d->identity, "refused");
   json_object_del(d->identity, "why");

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "duty.h"
 #include "election.h"
+#include "generation.h"
 #include "rollout.h"
 #include "shared_conf.h"
 #include "store.h"
@@ -45,6 +46,17 @@ struct tiny_duty {
   _Atomic bool asked;       /* the loop thread has been asked for a sign of life */
   _Atomic uint64_t seen_ns; /* when it last gave one, by tiny_talk_now() */
 };
+
+/* Whether we act as the active does; the state shows it. */
+void tiny_duty_acts(tiny_duty *duty, bool now);
+
+/* No term is on. */
+void tiny_duty_forget(tiny_duty *duty);
+
+/* duty_fall.c: the term is over. And: its tasks get tiny.cancelled, whether they wait or were about to
+ * go on. */
+void tiny_duty_fall(tiny_duty *duty);
+void tiny_duty_cut(tiny_generation *generation, bool steps_too);
 
 /* Errands for the control thread, done in this order. */
 void tiny_duty_send_settings(tiny_duty *duty, const tiny_conf *conf); /* the first one joins */

@@ -4,11 +4,13 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
   PARTS_MAX = 4000,   /* Lua's stack takes twice as many */
+  WAKE = 64,          /* writers in one turn */
   ROUTER_RETRY_MS = 5 /* a ROUTER cannot tell when that one peer can take more */
 };
 
@@ -25,8 +27,8 @@ tiny_zholder *tiny_zsocket_holder(const tiny_zsocket *z) { return z->claim.tenan
 
 void tiny_zsocket_want(tiny_zsocket *z) {
   if (!z->zmq) return;
-  bool in = z->readers || (z->flows && tiny_zholder_delivers(tiny_zsocket_holder(z)));
-  z->table->want(z->zmq, in, z->writers && !z->is_router);
+  bool in = z->readers.first || (z->flows && tiny_zholder_delivers(tiny_zsocket_holder(z)));
+  z->table->want(z->zmq, in, z->writers.first && !z->is_router);
 }
 
 static void drop_message(tiny_zsocket *z, int count) {
@@ -54,20 +56,22 @@ void tiny_zsocket_answer_nothing(tiny_zsocket *z) {
 
 /* -- tasks that wait ------------------------------------------------------- */
 
-static void append(tiny_task **list, tiny_task *task) {
-  while (*list) list = &(*list)->later;
+static void append(tiny_zwaiters *w, tiny_task *task) {
   task->later = NULL;
-  *list = task;
+  *w->last = task;
+  w->last = &task->later;
 }
 
-static void take_out(tiny_task **list, tiny_task *task) {
-  while (*list != task) list = &(*list)->later;
-  *list = task->later;
+static void take_out(tiny_zwaiters *w, tiny_task *task) {
+  tiny_task **at = &w->first;
+  while (*at != task) at = &(*at)->later;
+  *at = task->later;
+  if (!*at) w->last = at;
 }
 
-static tiny_task *take_first(tiny_task **list) {
-  tiny_task *task = *list;
-  if (task) *list = task->later;
+static tiny_task *take_first(tiny_zwaiters *w) {
+  tiny_task *task = w->first;
+  if (task) take_out(w, task);
   return task;
 }
 
@@ -98,8 +102,9 @@ int tiny_zsocket_park_writer(tiny_zsocket *z, tiny_task *task, uint64_t deadline
   return tiny_task_park_until(task, leave_writers, z, deadline);
 }
 
-static void wake_writers(tiny_zsocket *z) {
-  for (tiny_task *task; (task = take_first(&z->writers));) tiny_task_wake(task);
+/* Those for whom there is no room wait again, so wake no crowd for a few places. */
+static void wake_writers(tiny_zsocket *z, unsigned most) {
+  for (tiny_task *task; most > 0 && (task = take_first(&z->writers)); most--) tiny_task_wake(task);
 }
 
 void tiny_zsocket_fail_readers(tiny_zsocket *z) {
@@ -110,7 +115,7 @@ void tiny_zsocket_fail_readers(tiny_zsocket *z) {
 static void on_ready(void *owner, bool in, bool out) {
   tiny_zsocket *z = owner;
   z->refs++;
-  if (out) wake_writers(z);
+  if (out) wake_writers(z, WAKE);
   tiny_task *reader = in ? take_first(&z->readers) : NULL;
   if (reader) tiny_task_resume(reader);
   if (in && z->zmq) tiny_zholder_deliver(tiny_zsocket_holder(z));
@@ -133,7 +138,7 @@ static void close_claim(tiny_claim *claim) {
   z->table->close(z->zmq);
   z->zmq = NULL;
   tiny_zsocket_fail_readers(z);
-  wake_writers(z);
+  wake_writers(z, UINT_MAX);
   tiny_zsocket_drop(z);
 }
 
@@ -169,6 +174,8 @@ static tiny_zsocket *zsocket_new(const char *key, const char *fixed) {
   memcpy(z->key, key, size);
   z->fixed = memcpy(z->key + size, fixed, rest);
   z->refs = 1;
+  z->readers.last = &z->readers.first;
+  z->writers.last = &z->writers.first;
   return z;
 }
 

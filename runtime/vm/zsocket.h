@@ -22,12 +22,17 @@ typedef struct tiny_zholder {
   unsigned refs;         /* the claim's and those of the pumps */
 } tiny_zholder;
 
+/* Tasks, the longest waiting first. */
+typedef struct tiny_zwaiters {
+  tiny_task *first, **last;
+} tiny_zwaiters;
+
 struct tiny_zsocket {
   tiny_claim claim;
   const tiny_zmq_table *table;
-  tiny_zmq_socket *zmq;         /* NULL once it is closed */
-  unsigned refs;                /* the claim's, those of handles and of messages in hand */
-  tiny_task *readers, *writers; /* that wait, the longest waiting first */
+  tiny_zmq_socket *zmq; /* NULL once it is closed */
+  unsigned refs;        /* the claim's, those of handles and of pumps */
+  tiny_zwaiters readers, writers;
   bool flows;
   bool is_rep, is_router;
   tiny_zholder *asked; /* whose handler owes a REP's answer; NULL: nobody's */

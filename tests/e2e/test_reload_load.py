@@ -111,7 +111,8 @@ class Load(ServerCase):
         return [float(line.split()[-1]) for line in server.lines("point ")]
 
     def test_nothing_is_lost(self):
-        server = self.start(ALL, {"period": PERIOD, "log.buffer": "64M"})
+        conf = {"period": PERIOD, "log.buffer": "64M", "log.file_log.level": "INFO"}
+        server = self.start(ALL, {**conf, "log.file_log": "0.log"})
         http, tcp, udp = map(int, re.search(r"ports (\d+) (\d+) (\d+)", server.wait_line("ports")).groups())
         load = HttpLoad(http)
         self.addCleanup(load.kill)
@@ -124,6 +125,7 @@ class Load(ServerCase):
             if turn % 10 == 0:
                 programs.append(threading.Thread(target=lambda: programs.append(ask(http, b"/exec"))))
                 programs[-1].start()
+            server.project.conf({**conf, "log.file_log": f"{turn % 2}.log"})
             self.assert_reloaded(server.project)
             time.sleep(0.02)
         seen = load.stop()
@@ -157,6 +159,8 @@ class Load(ServerCase):
         numbers = [int(line.split()[-1]) for line in server.lines("INFO datagram ")]
         self.assertEqual(numbers, list(range(datagrams)))
         self.assertEqual(server.lines("dropped"), [])
+        files = "".join((server.project.dir / name).read_text() for name in ("0.log", "1.log"))
+        self.assertEqual(sorted(map(int, re.findall(r">> datagram (\d+)", files))), numbers)  # whichever was in force
         points = self.points(server)
         indices = [round((point - points[0]) / PERIOD) for point in points]
         self.assertEqual(indices, list(range(len(points))))

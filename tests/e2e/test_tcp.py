@@ -235,6 +235,20 @@ class Reading(TcpCase):
             peer.sendall(b"x")
             server.wait_line("second: x")
 
+    def test_who_always_finds_something_leaves_the_others_their_turn(self):
+        server, at = self.serve(ECHO.split("function S:serve")[0] + """
+        function S:serve(stream)
+          local turns, ticking = 0, true
+          tiny.sleep(0.2)
+          tiny.go(function() while ticking do turns = turns + 1 tiny.sleep(0) end end)
+          for _ in stream:lines() do end
+          ticking = false
+          stream:write(turns, "\\n")
+          stream:close()
+        end""")
+        self.assertGreater(int(said(at, b"x\n" * 50000)), 250)
+        self.assertTrue(server.alive())
+
 
 class Writing(TcpCase):
     def test_a_slow_reader_makes_the_writer_wait(self):

@@ -322,6 +322,28 @@ class Streams(TlsCase):
         self.assertEqual(len(server.lines("got ETIMEDOUT")), 1)
         self.assert_idle(server)
 
+    def test_what_comes_with_the_end_of_the_handshake_is_read(self):
+        self.echo()
+        plain = socket.create_connection(("127.0.0.1", self.port), WAIT)
+        self.addCleanup(plain.close)
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = self.context().wrap_bio(came, goes, server_hostname="localhost")
+        while True:
+            try:
+                peer.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(goes.read())
+                came.write(plain.recv(65536))
+        peer.write(b"at once\n")
+        plain.sendall(goes.read())  # the last of the handshake, and the line
+        while True:
+            try:
+                self.assertEqual(peer.read(100), b"at once\n")
+                break
+            except ssl.SSLWantReadError:
+                came.write(plain.recv(65536))
+
     def test_a_handler_sees_only_those_who_have_shaken_hands(self):
         server = self.start(f"""function S:on_start()
           local listener = assert(tiny.tcp.listen("127.0.0.1:0", function(stream)

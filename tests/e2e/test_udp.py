@@ -36,6 +36,25 @@ class Udp(ServerCase):
         peer.send(data)
         return peer.recv(70000)
 
+    def test_who_always_finds_something_leaves_the_others_their_turn(self):
+        server, peer = self.serve("""function S:on_start()
+          self.socket = assert(tiny.udp.bind(self.conf["test.address"]))
+          self:info("at %s.", self.socket:address())
+          tiny.go(function()
+            local turns, ticking, count = 0, true, 1
+            self.socket:recv()
+            tiny.sleep(0.5)
+            tiny.go(function() while ticking do turns = turns + 1 tiny.sleep(0) end end)
+            while self.socket:recv(0) do count = count + 1 end
+            ticking = false
+            self:info("turns %d in %d", turns, count)
+          end)
+        end""")
+        for _ in range(220):
+            peer.send(b"x")
+        turns, count = map(int, re.search(r"turns (\d+) in (\d+)", server.wait_line("turns")).groups())
+        self.assertGreaterEqual(turns, count // 101)
+
     def test_datagrams_come_back(self):
         for address in ("127.0.0.1:0", "[::1]:0", "localhost:0"):
             with self.subTest(address):

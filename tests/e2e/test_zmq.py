@@ -162,6 +162,17 @@ class Types(ZmqCase):
         end""")
         self.assertEqual(self.got(server, 2), ["to b.", "to a | part."])
 
+    def test_addresses_of_all_kinds(self):
+        for bind, connect in (("127.0.0.1", "localhost"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "[::1]"), ("*", "localhost")):
+            server = self.start(SHOW + f"""function S:on_start()
+              local pull = assert(tiny.zmq.socket("PULL", {{ bind = "tcp://{bind}:*" }}))
+              local port = pull:endpoint():match("%d+$")
+              local push = assert(tiny.zmq.socket("PUSH", {{ connect = "tcp://{connect}:" .. port }}))
+              push:send("arrived")
+              show(pull:recv(30))
+            end""")
+            self.assertEqual(self.got(server, 1), ["arrived."])
+
     def test_xpub_and_xsub_make_a_forwarder(self):
         source, to = self.peer(zmq.PUB)
         _server, at = self.serve(f"""self.socket = assert(tiny.zmq.socket("XPUB", {{ bind = at }}))
@@ -239,6 +250,25 @@ class Waiting(ZmqCase):
           local full = assert(tiny.zmq.socket("PUSH", { bind = "inproc://full" }))
           show(tiny.timeout(0.05, function() return full:send("x") end))""")
         self.assertEqual(self.got(server, 2), ["nil | timeout."] * 2)
+
+    def test_many_wait_to_send_and_all_are_served_in_turn(self):
+        pull, to = self.peer(zmq.PULL, rcvhwm=1)
+        server = self.start(SHOW + f"""function S:on_start()
+          local socket = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", hwm = 1 }}))
+          local tasks = {{}}
+          for i = 1, 1000 do tasks[i] = tiny.go(function() assert(socket:send(tostring(i), ("x"):rep(5000))) end) end
+          tiny.sleep(0.2)
+          for i = 1, 1000, 10 do tasks[i]:cancel() end
+          tiny.go(function()
+            for i = 1, 1000 do pcall(tasks[i].join, tasks[i]) end
+            show("all over")
+          end)
+        end""")
+        seen = set()
+        while not server.lines("all over") or pull.poll(200):
+            if pull.poll(100):
+                seen.add(int(pull.recv_multipart()[0]))
+        self.assertLessEqual({i for i in range(1, 1001) if i % 10 != 1}, seen)
 
     def test_a_router_waits_for_one_full_peer_while_others_are_served(self):
         server, at = self.serve("""self.socket = assert(tiny.zmq.socket("ROUTER", { bind = at, hwm = 10 }))
@@ -546,6 +576,30 @@ class Curve(ZmqCase):
         server.wait_line("got late")
         time.sleep(0.3)
         self.assertEqual(self.got(server, 2), ["early.", "late."])
+
+    def test_a_reload_does_not_take_what_is_open_to_all_for_what_has_keys(self):
+        public, secret = (key.decode() for key in zmq.curve_keypair())
+        project = self.project("""function S:on_start()
+          assert(tiny.zmq.socket("PULL", { bind = self.conf["test.at"], curve = self.conf["test.curve"] }))
+        end""")
+        at = f"ipc://{project.dir}/keys"
+        project.conf({"test.at": at})
+        self.launch(project).wait_ready()
+        project.conf({"test.at": at, "test.curve": {"secret_key": secret, "clients": public}})
+        self.assert_refused(project, "Address already in use", 1)
+
+    def test_a_client_connects_anew_with_new_keys(self):
+        public, secret = zmq.curve_keypair()
+        pull, to = self.peer(zmq.PULL, curve_server=1, curve_secretkey=secret, curve_publickey=public)
+        project = self.project(f"""function S:on_start()
+          local push = assert(tiny.zmq.socket("PUSH", {{ connect = "{to}", curve = self.conf["test.curve"] }}))
+          push:send(self.conf["test.curve"].public_key)
+        end""")
+        for start in (lambda: self.launch(project).wait_ready(), lambda: self.assert_reloaded(project)):
+            own_public, own_secret = (key.decode() for key in zmq.curve_keypair())
+            project.conf({"test.curve": {"server_key": public.decode(), "public_key": own_public, "secret_key": own_secret}})
+            start()
+            self.assertEqual(pull.recv().decode(), own_public)
 
     def assert_reloaded_badly(self, server):
         self.assertIn("Invalid argument", self.assert_refused(server.project, "curve", server.info()["generation"]))

@@ -4,6 +4,7 @@
 #include "session.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -79,13 +80,12 @@ static BIO *open_bio(tiny_stream *s) {
 /* -- what OpenSSL says ----------------------------------------------------- */
 
 static void note_problem(session *t) {
-  long verified = SSL_get_verify_result(t->ssl);
-  const char *reason = ERR_reason_error_string(ERR_peek_error());
-  const char *text = t->broken               ? uv_strerror(t->broken)
-                     : verified != X509_V_OK ? X509_verify_cert_error_string(verified)
-                     : reason                ? reason
-                                             : "TLS failed";
-  snprintf(t->problem, sizeof t->problem, "%s", text);
+  unsigned long error = ERR_peek_error();
+  const char *text = ERR_reason_error_string(error);
+  if (t->broken) text = uv_strerror(t->broken);
+  if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    text = X509_verify_cert_error_string(SSL_get_verify_result(t->ssl));
+  snprintf(t->problem, sizeof t->problem, "%s", text ? text : "TLS failed");
 }
 
 /* Returns UV_EAGAIN, 0 for the end, or why it cannot go on. */
@@ -106,6 +106,10 @@ static int explain(tiny_stream *s, int result) {
 /* -- the channel ----------------------------------------------------------- */
 
 /* What OpenSSL has read ahead is no event of the socket's. */
+static void note_pending(tiny_stream *s) {
+  if (SSL_has_pending(((session *)s->channel_data)->ssl)) s->drained = false;
+}
+
 static ssize_t session_read(tiny_stream *s, void *data, size_t size) {
   session *t = s->channel_data;
   size_t n;
@@ -113,7 +117,7 @@ static ssize_t session_read(tiny_stream *s, void *data, size_t size) {
   ERR_clear_error();
   int result = SSL_read_ex(t->ssl, data, size, &n);
   if (result <= 0) return explain(s, result);
-  if (SSL_has_pending(t->ssl)) s->drained = false;
+  note_pending(s);
   return (ssize_t)n;
 }
 
@@ -125,6 +129,7 @@ static ssize_t session_write(tiny_stream *s, const void *data, size_t size) {
   ERR_clear_error();
   int result = SSL_write_ex(t->ssl, data, size, &n);
   s->held = result <= 0 && SSL_want_write(t->ssl) && SSL_is_init_finished(t->ssl);
+  note_pending(s); /* it may have shaken hands */
   if (result > 0) return (ssize_t)n;
   int rc = explain(s, result);
   return rc == 0 ? UV_EPIPE : rc;
@@ -133,7 +138,7 @@ static ssize_t session_write(tiny_stream *s, const void *data, size_t size) {
 static ssize_t session_send_file(tiny_stream *s, int file, off_t *at, size_t size) {
   char piece[RECORD];
   ssize_t n = pread(file, piece, size < sizeof piece ? size : sizeof piece, *at);
-  if (n <= 0) return n;
+  if (n <= 0) return n < 0 ? -errno : 0;
   n = session_write(s, piece, (size_t)n);
   if (n > 0) *at += n;
   return n;
@@ -208,6 +213,7 @@ int session_shake(tiny_stream *s) {
   if (t->failed) return t->failed;
   ERR_clear_error();
   int result = SSL_do_handshake(t->ssl);
+  note_pending(s);
   if (result > 0) return 0;
   int rc = explain(s, result);
   return rc == 0 ? UV_ECONNRESET : rc;

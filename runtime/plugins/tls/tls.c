@@ -11,7 +11,7 @@
 typedef struct context {
   tiny_tls base; /* first */
   SSL_CTX *ctx;
-  bool client, verifies;
+  bool client;
 } context;
 
 /* Nobody is asked for a password: a key that has one cannot be read. */
@@ -89,7 +89,7 @@ static void free_tls(tiny_tls *tls) {
 
 static int wrap(tiny_tls *tls, tiny_stream *stream, const char *name) {
   context *c = (context *)tls;
-  return session_begin(c->ctx, stream, c->client, c->verifies ? name : NULL);
+  return session_begin(c->ctx, stream, c->client, name);
 }
 
 static tiny_tls *open_tls(const tiny_tls_order *o, char *why, size_t why_size) {
@@ -98,7 +98,7 @@ static tiny_tls *open_tls(const tiny_tls_order *o, char *why, size_t why_size) {
   loading l = {ctx, why, why_size};
   snprintf(why, why_size, "not enough memory");
   if (ctx) {
-    *c = (context){{&tiny_tls_functions, 1}, ctx, !o->server, !o->insecure};
+    *c = (context){{&tiny_tls_functions, 1}, ctx, !o->server};
     set_modes(ctx);
     set_verify(ctx, o);
     if (load_own(&l, o) && load_trusted(&l, o)) return &c->base;

@@ -48,13 +48,22 @@ static int set_curve(tiny_zmq_socket *s, const tiny_zmq_curve *c) {
   return zmq_zap_guard(s, c->clients);
 }
 
+/* A name is looked up as one kind of address, the first there is, and no other is tried: IPv6 only where
+ * somebody says so, by an address in brackets. */
+static bool has_ipv6(const char *const *endpoints) {
+  for (; endpoints && *endpoints; endpoints++)
+    if (strstr(*endpoints, "://[")) return true;
+  return false;
+}
+
 /* A message that nobody is there for is an error of ROUTER's, not lost without a word; a peer that
- * comes again takes the place of what is left of it. IPv6 is understood as elsewhere. */
+ * comes again takes the place of what is left of it. */
 static int set_options(tiny_zmq_socket *s, int type, const tiny_zmq_order *o) {
   void *zmq = s->zmq;
   int64_t most = o->max_size;
   int rc = set_int(zmq, ZMQ_SNDHWM, o->send_hwm) | set_int(zmq, ZMQ_RCVHWM, o->recv_hwm) |
-           set_int(zmq, ZMQ_LINGER, o->linger_ms) | set_int(zmq, ZMQ_IPV6, 1) |
+           set_int(zmq, ZMQ_LINGER, o->linger_ms) |
+           set_int(zmq, ZMQ_IPV6, has_ipv6(o->binds) || has_ipv6(o->connects)) |
            set_int(zmq, ZMQ_HEARTBEAT_IVL, o->heartbeat_ms) |
            set_int(zmq, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) |
            set_text(zmq, ZMQ_ROUTING_ID, o->identity);
