@@ -23,8 +23,8 @@ end
 
 -- The same for the error that a coroutine has died of.
 function trace.keep_dead(err, co, started_at)
-  kept, kept_stack = err, "\nstack traceback:\n" .. trace.dead(co, err)
-  kept_stack = kept_stack .. "\ntask started at:\n\t" .. started_at
+  kept = err
+  kept_stack = "\nstack traceback:\n" .. trace.dead(co, err) .. "\ntask started at:\n\t" .. started_at
 end
 
 -- What follows the message of the error that was passed on last in its traceback, or nil.
