@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""soak -- reloads one server TINY_SOAK_RELOADS times (20,000) under load, every third time with something
+"""soak -- reloads one server TINY_SOAK_RELOADS times (20,000; below 1,000 caches still fill) under load, every third time with something
 bad, and proves that no request is lost and that memory, file descriptors and threads stay what they were.
 
     TINY_BIN=build/release/tiny tests/soak/soak.py"""
