@@ -32,6 +32,10 @@ LONE = """a line that comes 25 ms after the one before finds nothing of what it 
   1.2, 2.4 and 4.2 us every 1, 5 and 25 ms on the same machine. The more others run on it, the colder the caches get; a profile shows no
   place that stands out"""
 
+MEMORY = """nothing accumulates, it goes up and down by some 0.2 of 5 MB, as the threads that load and close generations happen to
+  meet: over 40,000 reloads the twentieths were 5.08, 5.08, 5.15, 5.09, 5.14, 5.18, 5.24, 5.27, 5.27, 5.24, 5.18, 5.18, 5.18, 5.21, 5.21,
+  5.18, 5.18, 5.24, 5.18 and 5.14 MB"""
+
 GOALS = [
     Goal("reload: from the signal until new code answers, 500-line script", "reload.answer.tiny", 1.2,
          peers("reload.answer", nginx="nginx HUP"), wall=True),
@@ -42,7 +46,7 @@ GOALS = [
     Goal("the same: requests that failed, 100 reloads", "reload.failed_wrk.tiny", 0, peers("reload.failed_wrk", nginx="nginx HUP")),
     Goal("requests lost under a client that checks each answer, 100 reloads", "reload.lost_checked.tiny", 0,
          peers("reload.lost_checked", nginx="nginx HUP")),
-    Goal("memory over 20,000 reloads: the end over the first quarter", "memory.reloads_growth.tiny", 2),
+    Goal("memory over 20,000 reloads: the end over the first quarter", "memory.reloads_growth.tiny", 2, why=MEMORY),
     Goal("hang: from the end of the span until the stack is in the log, worst", "hang.stack_after_span.tiny", 100, worst=True, wall=True),
     Goal("hang: from there until Lua is interrupted, worst", "hang.interrupt_after_stack.tiny", 10, worst=True, wall=True),
     Goal("timer with a Lua callback, made and fired, 1,000,000 pending, in order", "timers.ordered_both.tiny", 550,

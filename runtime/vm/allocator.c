@@ -59,3 +59,10 @@ static int collect(lua_State *L) { return lua_gc(L, LUA_GCCOLLECT, 0); }
 void tiny_allocator_recover(tiny_allocator *a, lua_State *L) {
   if (tiny_allocator_call(a, L, collect, NULL) != 0) lua_pop(L, 1); /* a finalizer raised */
 }
+
+/* LuaJIT unmaps what its allocator has only when the state still has that allocator: until then freed
+ * blocks are kept for a state that is no more. */
+void tiny_allocator_close(tiny_allocator *a, lua_State *L) {
+  if (a->inner) lua_setallocf(L, a->inner, a->inner_data);
+  lua_close(L);
+}

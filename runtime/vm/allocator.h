@@ -17,8 +17,7 @@ typedef struct tiny_allocator {
   int pressure;       /* index into what the collector is told */
 } tiny_allocator;
 
-/* Limit the VM of 'L' to 'limit' bytes from now on. 'allocator' must live until lua_close() has
- * returned. Returns 0, or -1 when the VM has more than half of that already. VM's thread. The JIT
+/* Limit the VM of 'L' to 'limit' bytes from now on; it is closed by tiny_allocator_close(). Returns 0, or -1 when the VM has more than half of that already. VM's thread. The JIT
  * must be off for good: compiled code has been seen to crash when an allocation of it fails. */
 int tiny_allocator_limit(tiny_allocator *allocator, lua_State *L, size_t limit);
 
@@ -28,5 +27,8 @@ int tiny_allocator_call(tiny_allocator *allocator, lua_State *L, lua_CFunction f
 /* Collect all garbage, when an out-of-memory error has come back to C: what failed is garbage by
  * now, but still in the way of every next step. Harmless without a limit. VM's thread. */
 void tiny_allocator_recover(tiny_allocator *allocator, lua_State *L);
+
+/* lua_close(), limited or not: finalizers that it calls have no limit. */
+void tiny_allocator_close(tiny_allocator *allocator, lua_State *L);
 
 #endif

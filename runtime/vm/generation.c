@@ -118,7 +118,7 @@ static int keep_modules(lua_State *L) {
 void tiny_generation_close(tiny_generation *g) {
   if (g->L) {
     lua_cpcall(g->L, keep_modules, NULL);
-    lua_close(g->L);
+    tiny_allocator_close(&g->allocator, g->L);
   }
   tiny_conf_drop(g->conf);
   json_decref(g->shared);

@@ -43,7 +43,10 @@ class Audit:
         self.before = self.calm()
 
     def calm(self):
-        """How the server is when only it is left."""
+        """How the server is when only it is left, with a Lua state that is new."""
+        self.world.good_files()
+        self.world.said("reload")
+
         def one_generation():
             info = self.world.is_healthy()
             return info and info["generations_alive"] == 1 and info["connections"] == 0

@@ -117,6 +117,13 @@ class World(Project):
         if self.mounted:
             self.undo.callback(subprocess.run, ["umount", "-l", self.dir / "disk"], check=False)
 
+    def missing(self):
+        """What cannot be thrown at the server here."""
+        if not self.mounted:
+            yield "the full disk, as none could be mounted"
+        if not self.steps_clock:
+            yield "steps of the clock, as libfaketime is not there or a sanitizer is"
+
     def keep(self):
         """A copy of all that can be read later."""
         kept = Path(tempfile.mkdtemp(prefix="chaos-kept-"))

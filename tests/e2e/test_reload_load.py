@@ -26,7 +26,7 @@ function S:on_start()
   self.http = assert(tiny.http.serve("127.0.0.1:" .. (context.http or 0), function(req)
     if req.path ~= "/exec" then return answer(req) end
     return 200, generation .. " " .. select(2, tiny.exec { "sh", "-c", "sleep 0.3; echo done" })
-  end))
+  end, { head_timeout = 600 }))
   self.tcp = assert(tiny.tcp.listen("127.0.0.1:" .. (context.tcp or 0), function(stream)
     table.insert(context.streams, stream)
     echo(self, stream)

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MB ((size_t)1024 * 1024)
@@ -21,12 +22,17 @@ static void setup(void) {
   ck_assert_int_eq(tiny_allocator_limit(&allocator, L, 64 * MB), 0);
 }
 
+/* What LuaJIT has counted; it forgets the upvalues' slots of a closure that it could not complete. */
+static void assert_counted(void) {
+  size_t counted = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
+  ck_assert_uint_ge(allocator.used, counted);
+  ck_assert_uint_lt(allocator.used, counted + 100);
+}
+
 static void teardown(void) {
   ck_assert_uint_le(allocator.used, allocator.limit);
-  lua_close(L);
-  /* All was counted out again, the state's own too; LuaJIT forgets the upvalues' slots of a closure
-   * that it could not complete. */
-  ck_assert_uint_lt(allocator.used, 100);
+  assert_counted();
+  tiny_allocator_close(&allocator, L);
 }
 
 static int run(const char *code) {
@@ -110,6 +116,27 @@ START_TEST(a_limit_that_is_used_up_already_is_refused) {
 }
 END_TEST
 
+/* Pages that the process has mapped. */
+static long mapped(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  ck_assert_int_eq(fscanf(file, "%ld", &pages), 1);
+  fclose(file);
+  return pages;
+}
+
+START_TEST(a_state_that_is_closed_leaves_nothing_mapped) {
+  long before = 0;
+  for (int i = 0; i < 8; i++) {
+    run_ok("local t = {} for i = 1, 300 do t[i] = ('x'):rep(1e5) .. i end");
+    teardown();
+    if (i == 3) before = mapped();
+    setup();
+  }
+  ck_assert_int_lt((mapped() - before) * 4096, 8 * (long)MB);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("allocator");
   TCase *c = tcase_create("allocator");
@@ -120,6 +147,7 @@ int main(void) {
   tcase_add_test(c, the_collector_is_left_alone_again_when_there_is_room);
   tcase_add_test(c, a_collector_that_was_stopped_stays_stopped);
   tcase_add_test(c, a_limit_that_is_used_up_already_is_refused);
+  tcase_add_test(c, a_state_that_is_closed_leaves_nothing_mapped);
   suite_add_tcase(suite, c);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

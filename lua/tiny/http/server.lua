@@ -81,6 +81,7 @@ end
 ---@field on_disconnect? "finish"|"cancel"  what happens to a handler that waits when its client goes away
 ---@field backlog? integer       connections that may wait in the kernel: 4096
 ---@field tls? tiny.Tls          serve HTTPS
+---@field events? table<string, function>  by name, what goes on with streams of events after a reload
 
 local defaults = {
   limit = 10000, max_head = 16384, max_body = 2 ^ 20,

@@ -141,7 +141,6 @@ static int watch(tiny_zmq_socket *s) {
 }
 
 static void free_socket(tiny_zmq_socket *s) {
-  zmq_zap_unguard(s);
   zmq_message_free(s);
   free(s);
 }
@@ -149,9 +148,11 @@ static void free_socket(tiny_zmq_socket *s) {
 /* Whatever it was that failed last is told by errno. */
 static tiny_zmq_socket *give_up(tiny_zmq_socket *s, int *code) {
   *code = errno;
-  if (s && s->zmq) zmq_close(s->zmq);
-  if (s) zmq_files_remove(s);
-  if (s) free_socket(s);
+  if (!s) return NULL;
+  if (s->zmq) zmq_close(s->zmq);
+  zmq_files_remove(s);
+  zmq_zap_unguard(s);
+  free_socket(s);
   return NULL;
 }
 
@@ -174,12 +175,14 @@ tiny_zmq_socket *zmq_sockets_open(tiny_zmq *all, const tiny_zmq_order *o, char *
 
 static void on_closed(uv_handle_t *handle) { free_socket(handle->data); }
 
-/* The handle goes first: its fd is the socket's. */
+/* The handle goes first: its fd is the socket's. What belongs to all of them goes now: they may
+ * be gone when the handle is closed. */
 void zmq_sockets_close(tiny_zmq_socket *s) {
   zmq_ready_forget(s);
   zmq_message_drop(s);
   uv_close((uv_handle_t *)&s->poll, on_closed);
   zmq_close(s->zmq);
   zmq_files_remove(s);
+  zmq_zap_unguard(s);
   s->zmq = NULL;
 }
