@@ -215,6 +215,8 @@ local function check_timer(key, what, conf)
   check(named == (conf and true or false), 'add_timer: a function is named, as "module.function", for '
     .. "{thread = true}, and only for it", 4)
   check(not conf or type(key) == "string", "add_timer: the key of a thread timer is a string", 4)
+  check(is_made(what) or what.interval == nil or type(what.interval) == "number" and what.interval > 0,
+    "add_timer: the interval must be above 0 seconds", 4)
   check(not named or what.fn:find("^.+%.[^.]+$"), 'add_timer: "module.function" is expected', 4)
 end
 

@@ -7,12 +7,18 @@
 
 static tiny *runtime_of(lua_State *L) { return tiny_generation_of(L)->runtime; }
 
+/* The argument, 'otherwise' where there is none, -1 where it is no number. */
+static lua_Number number_at(lua_State *L, int index, lua_Number otherwise) {
+  if (lua_isnoneornil(L, index)) return otherwise;
+  return lua_isnumber(L, index) ? lua_tonumber(L, index) : -1;
+}
+
 /* close(delay, code) */
 static int l_close(lua_State *L) {
-  lua_Number delay = luaL_optnumber(L, 1, 0);
-  lua_Integer code = luaL_optinteger(L, 2, 0);
-  luaL_argcheck(L, delay >= 0, 1, "seconds must not be negative");
-  luaL_argcheck(L, code >= 0 && code <= 255, 2, "an exit code is from 0 to 255");
+  lua_Number delay = number_at(L, 1, 0), code = number_at(L, 2, 0);
+  if (!(delay >= 0)) return tiny_misuse(L, "self:close: a number of seconds from 0 on is expected");
+  if (!(code >= 0 && code <= 255))
+    return tiny_misuse(L, "self:close: an exit code from 0 to 255 is expected");
   tiny_generation_acting(L, "self:close");
   tiny_close(runtime_of(L), delay, (int)code, NULL, NULL);
   return 0;
@@ -52,7 +58,10 @@ static int l_summary(lua_State *L) {
 
 /* app(name, value, add): a figure of the server's own */
 static int l_app(lua_State *L) {
-  tiny_state_app(&runtime_of(L)->state, luaL_checkstring(L, 1), luaL_checknumber(L, 2),
+  if (!lua_isstring(L, 1) || !lua_isnumber(L, 2))
+    return tiny_misuse(L, "self:%s: a name and a number are expected",
+                       lua_toboolean(L, 3) ? "count" : "gauge");
+  tiny_state_app(&runtime_of(L)->state, lua_tostring(L, 1), lua_tonumber(L, 2),
                  lua_toboolean(L, 3));
   return 0;
 }

@@ -2,6 +2,16 @@
  * change.c -- asking for a change of generation: when it can begin, and when no longer. */
 #include "change.h"
 
+#include <string.h>
+
+static void refuse_closing(tiny *rt, tiny_ask *asks) {
+  bool hung = strcmp(rt->closing.reason, "hung") == 0;
+  const char *text = hung ? "refused: hung" : "refused: the server is closing";
+  tiny_err(rt->log, "reload %s", text);
+  tiny_state_reloaded(&rt->state, false, text);
+  tiny_asks_answer(asks, false, text);
+}
+
 void tiny_change_abort(tiny *rt) {
   tiny_change *c = &rt->change;
   if (rt->loading) tiny_change_abandon(rt, "the server is closing");
@@ -9,14 +19,14 @@ void tiny_change_abort(tiny *rt) {
   tiny_ask *asks = c->asks;
   c->asks = NULL;
   c->wanted = false;
-  tiny_asks_answer(asks, false, "refused: the server is closing");
+  if (asks) refuse_closing(rt, asks);
 }
 
 void tiny_change_ask(tiny *rt, tiny_ask *ask) {
   tiny_change *c = &rt->change;
   tiny_ask **at = c->under_way ? &c->later : &c->asks;
   if (rt->closing.wanted) {
-    tiny_ask_done(ask, false, "refused: the server is closing");
+    refuse_closing(rt, ask);
     return;
   }
   while (*at) at = &(*at)->next;

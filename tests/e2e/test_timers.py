@@ -139,6 +139,23 @@ class Reload(ServerCase):
         self.assertLess(max(min(abs(p - phases[0]), 1 - abs(p - phases[0])) for p in phases), 0.15)
 
 
+class Misuse(ServerCase):
+    def test_is_told_where_it_is(self):
+        server = self.start("""function S:on_start()
+          for _, wrong in ipairs {
+            function() self:add_timer("t", { interval = 0, run = print }) end,
+            function() self:add_timer("t", { interval = "1", run = print }) end,
+            function() self:gauge("g", "high") end,
+            function() self:count() end,
+            function() self:close("soon") end,
+            function() self:close(1, 256) end,
+          } do self:info("wrong: %s", select(2, pcall(wrong))) end
+        end""")
+        server.wait_line("wrong: ", times=6)
+        for line, at in zip(server.lines("wrong: "), range(5, 11)):
+            self.assertIn(f"main.lua:{at}: ", line)
+
+
 class Summary(ServerCase):
     def test_comes_at_its_time_and_at_the_end_to_log_and_status(self):
         server = self.start('function S:get_summary() return {runs = 3, state = {"fine"}} end',

@@ -68,6 +68,13 @@ class Hung(ServerCase):
         self.check_stopped(server)
         self.assertRegex(server.output(), r"a task started at .*main.lua:4\n")
 
+    def test_a_reload_that_was_asked_for_before_is_refused(self):
+        server = self.hang("self:info('spins') while true do end", {"svr.timer.run_status_check_time_span": 3})
+        server.wait_line("spins")
+        self.assertEqual(server.project.said("reload"), (1, "refused: hung\n"))
+        self.assertEqual(server.exit_code(), 253)
+        self.assertTrue(server.lines("ERROR reload refused: hung"))
+
     def test_it_is_reported_on_time(self):
         server = self.hang("local t = tiny.now() self:info('at %.3f', t) while true do end")
         self.assertEqual(server.exit_code(), 253)
