@@ -155,6 +155,9 @@ void tiny_http_events_retry(tiny_http_conn *conn, uint32_t ms);
 /* End the stream in the midst of it, but not of an event: the client is told when to come again. */
 void tiny_http_events_end(tiny_http_conn *conn);
 
+/* End all of them like that, and tell their handlers that the client is gone. */
+void tiny_http_events_end_all(tiny_http *http);
+
 /* Offer streams that have a name to whoever serves on their ports now. */
 void tiny_http_events_carry(tiny_http *http);
 

@@ -40,6 +40,15 @@ void tiny_http_events_carry(tiny_http *http) {
   }
 }
 
+void tiny_http_events_end_all(tiny_http *http) {
+  for (tiny_http_conn *c = http->conns, *next; c; c = next) {
+    next = c->next;
+    if (c->phase != TINY_HTTP_BUSY || !c->streams || !c->events) continue;
+    http->hooks->gone(c);
+    tiny_http_events_end(c);
+  }
+}
+
 void tiny_http_renumber(tiny_http_conn *c) { c->serial = ++c->http->serial; }
 
 void tiny_http_events_free(tiny_http_conn *c) {

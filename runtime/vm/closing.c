@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * closing.c -- the way down: quiet, on_close, what is in flight, end. The control thread ends the
  * process if it takes longer than svr.close.force_close_delay. */
+#include "http.h"
 #include "runtime.h"
 
 #include <stdio.h>
@@ -42,6 +43,7 @@ static void stage_on_close(tiny *rt) {
   if (tiny_step_pending(rt)) return;
   char why[TINY_WHY];
   if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why);
+  if (rt->sockets->http) tiny_http_events_end_all(rt->sockets->http); /* by itself none ends */
   tiny_stage(rt, stage_requests, request_ms(rt));
 }
 

@@ -65,6 +65,15 @@ class Events(ServerCase):
         self.addCleanup(reader.file.close)
         return reader
 
+    def test_closing_waits_for_none_and_ends_them_with_a_hint(self):
+        server = self.serve(CARRIED, {"svr.close.force_close_delay": 10 * WAIT})
+        readers = [self.reader(), self.reader("/slow?who=you")]
+        self.assertTrue(all(reader.event() for reader in readers))
+        self.assertEqual(server.project.tiny("close").returncode, 0)
+        for reader in readers:
+            self.assertRegex(reader.rest()[-1]["retry"], r"^\d+$")
+        self.assertEqual(server.exit_code(), 0)
+
     def test_the_next_generation_goes_on_with_those_it_names(self):
         server = self.serve(CARRIED)
         readers = [self.reader(f"/path{i}?who=w{i}") for i in range(5)]
