@@ -5,7 +5,8 @@
 #include <string.h>
 
 static void refuse_closing(tiny *rt, tiny_ask *asks) {
-  bool hung = strcmp(rt->closing.reason, "hung") == 0;
+  const char *reason = rt->closing.reason; /* NULL when it could not start */
+  bool hung = reason && strcmp(reason, "hung") == 0;
   const char *text = hung ? "refused: hung" : "refused: the server is closing";
   tiny_err(rt->log, "reload %s", text);
   tiny_state_reloaded(&rt->state, false, text);
