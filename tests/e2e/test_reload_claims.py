@@ -9,22 +9,28 @@ import unittest
 from tiny_build import sanitize
 from tiny_server import WAIT, ServerCase, wait_for
 
+# Those whose port is known first: port 0 takes over whatever was asked for like that.
 SERVER = """
+local function open(self, name, opts)
+  local address = self.context[name] or "127.0.0.1:0"
+  local listener
+  if name:find("http") then
+    listener = assert(tiny.http.serve(address, function() return 200, name .. self.generation end, opts))
+  else
+    listener = assert(tiny.tcp.listen(address, function(stream)
+      stream:write(name, self.generation)
+      local data, _, why = stream:read(2)
+      stream:write(data or why)
+    end, opts))
+  end
+  self.context[name] = listener:address()
+  self:info("%s at %s.", name, listener:address())
+end
 function S:on_start()
-  for name, opts in pairs(self.conf.listen) do
-    local address = self.context[name] or "127.0.0.1:0"
-    local listener
-    if name:find("http") then
-      listener = assert(tiny.http.serve(address, function() return 200, name .. self.generation end, opts))
-    else
-      listener = assert(tiny.tcp.listen(address, function(stream)
-        stream:write(name, self.generation)
-        local data, _, why = stream:read(2)
-        stream:write(data or why)
-      end, opts))
+  for _, known in ipairs { true, false } do
+    for name, opts in pairs(self.conf.listen) do
+      if (self.context[name] ~= nil) == known then open(self, name, opts) end
     end
-    self.context[name] = listener:address()
-    self:info("%s at %s.", name, listener:address())
   end
 end
 """
