@@ -15,10 +15,12 @@ typedef struct span {
   size_t size;
 } span;
 
+/* The word is in small letters. */
 static bool contains(span in, const char *word) {
   size_t size = strlen(word);
   for (size_t i = 0; i + size <= in.size; i++)
-    if (strncasecmp(in.text + i, word, size) == 0) return true;
+    if (tolower((unsigned char)in.text[i]) == *word && strncasecmp(in.text + i, word, size) == 0)
+      return true;
   return false;
 }
 

@@ -113,8 +113,10 @@ static int load_script(lua_State *L, load_call *call) {
 
 static int load_protected(lua_State *L) {
   load_call *call = lua_touserdata(L, 1);
+  lua_gc(L, LUA_GCSTOP, 0); /* our own modules leave no garbage */
   take_stops(L, call->generation);
   take_driver(L, call->generation); /* call driver */
+  lua_gc(L, LUA_GCRESTART, -1);     /* from what is there now */
   lua_sethook(L, check_deadline, LUA_MASKCOUNT, 1000);
   if (load_conf(L, call) == 0 && load_script(L, call) == 0) call->rc = 0;
   return 0;
