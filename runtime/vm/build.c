@@ -125,6 +125,10 @@ static int load_protected(lua_State *L) {
 int tiny_generation_load(tiny_generation *g, const char *conf, const char *script,
                          uint64_t timeout_ms, char *why, size_t why_size) {
   load_call call = {g, conf, script, timeout_ms, why, why_size, -1};
+  if (tiny_generation_open(g) != 0) {
+    snprintf(why, why_size, "no memory for a Lua state");
+    return -1;
+  }
   set_deadline(g, timeout_ms);
   tiny_guard_lock_hook(g->L, true);
   int status = lua_cpcall(g->L, load_protected, &call);

@@ -5,8 +5,9 @@
 
 #include "generation.h"
 
-/* Evaluate and check conf.lua, run the script. 'timeout_ms' holds until conf.lua has said its own.
- * Returns 0, or -1 with the reason, file and line in 'why'. Blocks; made for a helper thread. */
+/* Open its state, evaluate and check conf.lua, run the script. 'timeout_ms' holds until conf.lua has
+ * said its own. Returns 0, or -1 with the reason, file and line in 'why'. Blocks; made for a helper
+ * thread. */
 int tiny_generation_load(tiny_generation *generation, const char *conf, const char *script,
                          uint64_t timeout_ms, char *why, size_t why_size);
 

@@ -90,17 +90,19 @@ static int setup(lua_State *L) {
   return 0;
 }
 
-tiny_generation *tiny_generation_open(tiny *runtime, uint64_t number) {
+tiny_generation *tiny_generation_new(tiny *runtime, uint64_t number) {
   tiny_generation *g = calloc(1, sizeof *g);
   if (!g) return NULL;
   g->runtime = runtime;
   g->scheduler = runtime->scheduler;
   g->number = number;
   g->due_slots = LUA_NOREF;
+  return g;
+}
+
+int tiny_generation_open(tiny_generation *g) {
   g->L = luaL_newstate();
-  if (g->L && lua_cpcall(g->L, setup, g) == 0) return g;
-  tiny_generation_close(g);
-  return NULL;
+  return g->L && lua_cpcall(g->L, setup, g) == 0 ? 0 : -1;
 }
 
 /* C modules may have left threads and callbacks behind: they stay mapped when their state goes. */

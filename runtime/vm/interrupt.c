@@ -305,7 +305,7 @@ void tiny_interrupt_sample(tiny_interrupt *in, tiny_sample_fn fn, void *data, ui
 /* -- holding -- */
 
 void tiny_interrupt_let_go(tiny_interrupt *in, lua_State *L) {
-  if (in->held != L) return;
+  if (!L || in->held != L) return;
   in->held = NULL;
   tiny_sigprof_stop(L);
   tiny_guard_jit(L, TINY_JIT_OFF);

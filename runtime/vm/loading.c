@@ -83,7 +83,7 @@ static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
   l->timeout_ms = timeout_ms;
   l->conf = strdup(rt->conf_path);
   l->script = rt->script ? strdup(rt->script) : NULL;
-  l->generation = tiny_generation_open(rt, rt->last_number + 1);
+  l->generation = tiny_generation_new(rt, rt->last_number + 1);
   if (l->generation) l->generation->shared = tiny_duty_shared(rt->duty);
   return l;
 }

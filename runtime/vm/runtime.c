@@ -288,7 +288,7 @@ int tiny_check(const tiny_options *options, char *why, size_t why_size) {
   rt->log = tiny_log_open();
   if (rt->log && !options->console) tiny_log_mute(rt->log);
   bool ready = rt->log && tiny_host_init(&rt->host, options, why, why_size) == 0;
-  tiny_generation *g = ready ? tiny_generation_open(rt, 1) : NULL;
+  tiny_generation *g = ready ? tiny_generation_new(rt, 1) : NULL;
   int rc = -1;
   if (g) {
     rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,

@@ -84,8 +84,13 @@ static int run_protected(lua_State *L) {
 }
 
 static void open_vm(tiny_worker *w) {
-  w->vm = tiny_generation_open(w->runtime, 0);
-  if (!w->vm) return;
+  tiny_generation *vm = tiny_generation_new(w->runtime, 0);
+  if (!vm) return;
+  if (tiny_generation_open(vm) != 0) {
+    tiny_generation_close(vm);
+    return;
+  }
+  w->vm = vm;
   w->vm->of_thread = true;
   luaJIT_setmode(w->vm->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
 }
