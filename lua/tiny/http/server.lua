@@ -45,7 +45,8 @@ local function new_request(opts, id, method, path, query)
   local decoded = escape.decode(path)
   if not decoded then return nil end
   local req = { id = 0, method = "", path = "", raw_path = "", query_string = "", opts = false }
-  req.id, req.method, req.path, req.raw_path, req.query_string, req.opts = id, method, decoded, path, query, opts
+  req.id, req.method, req.path = id, method, decoded
+  req.raw_path, req.query_string, req.opts = path, query, opts
   return setmetatable(req, Request)
 end
 
