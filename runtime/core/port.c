@@ -111,8 +111,11 @@ void tiny_acceptor_drop(tiny_acceptor *acceptor) {
 
 /* -- opening --------------------------------------------------------------- */
 
-/* Is there somebody behind the file? A server that crashed leaves it behind. */
+/* A socket without anybody behind it, as a server that crashed leaves it. Connecting to a file that is no
+ * socket is refused too: that one is not ours to remove. */
 static bool is_stale(const tiny_endpoint *e) {
+  struct stat file;
+  if (lstat(e->unix_path.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   bool stale = fd >= 0 && connect(fd, &e->any, e->size) != 0 && errno == ECONNREFUSED;
   if (fd >= 0) close(fd);

@@ -102,6 +102,16 @@ class Listen(TcpCase):
             with connect(f"unix:{path}"):
                 owner.accept()[0].close()
 
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        project = self.project("""function S:on_start()
+          self:info("%s %s %s", tiny.tcp.listen(self.conf["test.address"], print))
+        end""")
+        path = project.dir / "data"
+        path.write_text("precious")
+        project.conf({"test.address": f"unix:{path}"})
+        self.launch(project).wait_ready().wait_line("EADDRINUSE")
+        self.assertEqual(path.read_text(), "precious")
+
     def test_what_cannot_be_listened_on_is_told(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             server = self.on_start(f"""for _, address in ipairs {{ "127.0.0.1:{taken.getsockname()[1]}", "203.0.113.1:0",
