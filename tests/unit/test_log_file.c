@@ -242,6 +242,8 @@ START_TEST(a_path_that_cannot_work_is_refused_with_the_reason) {
   ck_assert_str_eq(why, expected);
   ck_assert_int_eq(refused("."), -1);
   ck_assert_ptr_nonnull(strstr(why, "Is a directory"));
+  ck_assert_int_eq(refused("/dev/null/app.log"), -1);
+  ck_assert_str_eq(why, "log.file_log: \"/dev/null/app.log\": Not a directory");
   ck_assert_int_eq(refused("app.log"), 0);
   ck_assert_ptr_null(content("app.log")); /* a check makes no file */
 }
