@@ -93,6 +93,14 @@ START_TEST(control_characters_are_shown_not_sent) {
 }
 END_TEST
 
+START_TEST(the_odd_name_of_a_file_has_room) {
+  char name[60];
+  memset(name, 1, sizeof name);
+  line.file = (tiny_span){name, sizeof name};
+  ck_assert_uint_eq(strlen(by("%(filename)s")), sizeof name * strlen("\\x01"));
+}
+END_TEST
+
 START_TEST(a_newline_cannot_forge_a_line) {
   ck_assert_str_eq(MESSAGE("one\n<INFO: srv(77)> two\n\n"), "one\n    <INFO: srv(77)> two");
 }
@@ -205,6 +213,7 @@ int main(void) {
   tcase_add_test(tests, widths_and_precisions_work_as_in_python);
   tcase_add_test(tests, a_bad_format_is_refused_with_its_culprit);
   tcase_add_test(tests, control_characters_are_shown_not_sent);
+  tcase_add_test(tests, the_odd_name_of_a_file_has_room);
   tcase_add_test(tests, a_newline_cannot_forge_a_line);
   tcase_add_test(tests, good_utf8_stays_and_bad_is_shown);
   tcase_add_test(tests, an_odd_byte_is_found_wherever_it_stands);
