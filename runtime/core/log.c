@@ -2,9 +2,9 @@
  * log.c -- a log's life: opening, settings, flushing, closing; and the names of levels. */
 #include "log.h"
 #include "log_thread.h"
+#include "signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,20 +207,12 @@ tiny_log_counts tiny_log_count(const tiny_log *log) {
   return (tiny_log_counts){.lines = atomic_load(&log->lines), .dropped = tiny_log_lost(log)};
 }
 
-/* Signals are the loop's business: the log thread has none, SIGPIPE included, but for those
- * that its own faults raise: blocked, they would end the process without a word. */
-static void block_signals(sigset_t *before) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
-  sigset_t all;
-  sigfillset(&all);
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-  pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
+/* Signals are the loop's business: the log thread has none, SIGPIPE included. */
 static int start_thread(tiny_log *log) {
-  sigset_t before;
+  sigset_t ours, before;
   pthread_attr_t attributes;
-  block_signals(&before);
+  tiny_signals_but_faults(&ours);
+  pthread_sigmask(SIG_SETMASK, &ours, &before);
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK);
   int error = pthread_create(&log->thread, &attributes, tiny_log_run, log);
