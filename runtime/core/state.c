@@ -154,17 +154,11 @@ void tiny_state_app(tiny_state *state, const char *name, double value, bool add)
   pthread_mutex_unlock(&state->lock);
 }
 
-const char *tiny_phase_name(tiny_phase phase) {
-  static const char *const names[] = {"starting", "running", "reloading",
-                                      "standby",  "closing", "hung"};
-  return names[phase];
-}
-
 bool tiny_state_is_hung(tiny_state *state) {
   pthread_mutex_lock(&state->lock);
   bool hung = state->hung_since != 0;
   pthread_mutex_unlock(&state->lock);
-  return hung || atomic_load(&state->phase) == TINY_HUNG;
+  return hung;
 }
 
 /* Local time as people read it; null when it never happened. */
@@ -251,9 +245,10 @@ static void add_history(tiny_state *state, json_t *info) {
 }
 
 static void add_hang(tiny_state *state, json_t *info, uint64_t now) {
+  static const char *const phases[] = {"starting", "running", "reloading", "standby", "closing"};
   uint64_t since = state->hung_since;
-  tiny_phase phase = since ? TINY_HUNG : (tiny_phase)atomic_load(&state->phase);
-  json_object_set_new(info, "state", json_string(tiny_phase_name(phase)));
+  const char *phase = since ? "hung" : phases[atomic_load(&state->phase)];
+  json_object_set_new(info, "state", json_string(phase));
   json_object_set_new(info, "hung_for", seconds(since && now > since ? now - since : 0));
   json_object_set_new(info, "hung_stack", tiny_utf8_json(state->hung_stack));
 }
