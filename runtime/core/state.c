@@ -2,6 +2,7 @@
  * state.c -- keeping what a runtime shows, and putting it into one JSON object. */
 #include "state.h"
 
+#include "clock.h"
 #include "utf8.h"
 
 #include <math.h>
@@ -11,18 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t nanoseconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void tiny_state_init(tiny_state *state, tiny_log *log) {
   memset(state, 0, sizeof *state);
   state->log = log;
   pthread_mutex_init(&state->lock, NULL);
   state->start_time = time(NULL);
-  state->start_ns = nanoseconds(CLOCK_MONOTONIC);
+  state->start_ns = tiny_clock_ns(CLOCK_MONOTONIC);
 }
 
 void tiny_state_fini(tiny_state *state) {
@@ -261,7 +256,7 @@ static void add_counts(tiny_state *state, json_t *info) {
   json_object_set_new(info, "threads_lost", count(atomic_load(&state->threads_lost)));
   json_object_set_new(info, "lua_heap_bytes", count(atomic_load(&state->lua_heap)));
   json_object_set_new(info, "rss_bytes", count(resident_bytes()));
-  json_object_set_new(info, "cpu_seconds", seconds(nanoseconds(CLOCK_PROCESS_CPUTIME_ID)));
+  json_object_set_new(info, "cpu_seconds", seconds(tiny_clock_ns(CLOCK_PROCESS_CPUTIME_ID)));
   json_object_set_new(info, "timers", count(atomic_load(&state->timers)));
   json_object_set_new(info, "tasks", count(atomic_load(&state->tasks)));
   json_object_set_new(info, "connections", count(atomic_load(&state->connections)));
@@ -291,7 +286,7 @@ static json_t *draining(const tiny_state *state) {
 
 static json_t *make_info(tiny_state *state, bool take) {
   json_t *info = json_object();
-  uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+  uint64_t now = tiny_clock_ns(CLOCK_MONOTONIC);
   if (!info) return NULL;
   pthread_mutex_lock(&state->lock);
   add_identity(state, info, now);

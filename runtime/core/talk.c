@@ -2,15 +2,11 @@
  * talk.c -- one request, its answer, the next. */
 #include "talk.h"
 
-#include <time.h>
+#include "clock.h"
 
 enum { PAUSE_MS = 50 };
 
-uint64_t tiny_talk_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
+uint64_t tiny_talk_now(void) { return tiny_clock_ns(CLOCK_BOOTTIME); }
 
 static void on_timer(uv_timer_t *timer) {
   tiny_talk *t = timer->data;

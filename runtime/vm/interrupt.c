@@ -8,6 +8,7 @@
 #include "interrupt.h"
 #include "apart.h"
 #include "backtrace.h"
+#include "clock.h"
 #include "guard.h"
 #include "question.h"
 #include "sigprof.h"
@@ -71,11 +72,7 @@ const char *tiny_stop_text(tiny_stop stop) {
   return texts[stop];
 }
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+static uint64_t now_ns(void) { return tiny_clock_ns(CLOCK_MONOTONIC); }
 
 static bool is_stopping(const tiny_interrupt *in) {
   int stop = atomic_load_explicit(&in->stop, memory_order_relaxed);
