@@ -24,7 +24,7 @@ static int take_bytes(const char *data, size_t size) {
 
 static int take(const char *data) { return take_bytes(data, strlen(data)); }
 
-static void assert_span(tiny_span span, const char *expected) {
+static void assert_span(tiny_http_span span, const char *expected) {
   ck_assert_msg(span.size == strlen(expected) && memcmp(text + span.at, expected, span.size) == 0,
                 "\"%.*s\" is not \"%s\"", (int)span.size, text + span.at, expected);
 }
