@@ -128,23 +128,32 @@ int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
   return error;
 }
 
-static void set_level(tiny_log *log, int id, tiny_level level) {
-  if (log->levels[id] == TINY_LEVELS) return;
+/* Returns whether it is on. */
+static bool set_level(tiny_log *log, int id, tiny_level level) {
+  if (log->levels[id] == TINY_LEVELS) return false;
   log->levels[id] = (int)level;
   tiny_log_put_own(log, TINY_RECORD_LEVEL, (uint64_t)id, level);
+  return true;
 }
 
-int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level) {
-  int found = -1;
+/* The host's sink is not the configuration's, and comes last. */
+int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level, char *why,
+                       size_t why_size) {
+  bool known = !sink, set = !sink;
   pthread_mutex_lock(&log->lock);
-  for (int id = 0; id < TINY_SINKS; id++) {
+  for (int id = 0; id < TINY_SINK_HOST; id++) {
     if (sink && strcmp(sink, tiny_sink_name(id)) != 0) continue;
-    set_level(log, id, level);
-    found = 0;
+    known = true;
+    if (set_level(log, id, level)) set = true;
   }
   show(log);
   pthread_mutex_unlock(&log->lock);
-  return found;
+  if (!known)
+    snprintf(why, why_size, "unknown sink \"%.40s\": it is console, syslog, file_log or email",
+             sink);
+  else if (!set)
+    snprintf(why, why_size, "log.%s is off", sink);
+  return set ? 0 : -1;
 }
 
 void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *data) {

@@ -76,9 +76,9 @@ class LogLevel(ServerCase):
         output = server.output()
         self.assertNotIn("detail", output[output.index("begin"):])
 
-    def test_unknown_words_are_refused_by_name(self):
+    def test_unknown_words_and_sinks_that_are_off_are_refused_by_name(self):
         project = self.start().project
-        for words in (["LOUD"], ["pigeon", "INFO"]):
+        for words in (["LOUD"], ["pigeon", "INFO"], ["syslog", "INFO"]):
             code, text = project.said("loglevel", *words)
             self.assertEqual(code, 1)
             self.assertIn(words[0], text)

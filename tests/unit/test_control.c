@@ -75,7 +75,7 @@ static const struct {
   bool ok;
 } levels[] = {
     {"{\"do\":\"loglevel\",\"level\":\"debug\"}", "all sinks: DEBUG", true},
-    {"{\"do\":\"loglevel\",\"level\":\"WARN\",\"sink\":\"console\"}", "console: WARN", true},
+    {"{\"do\":\"loglevel\",\"level\":\"WARN\",\"sink\":\"console\"}", "log.console is off", false},
     {"{\"do\":\"loglevel\",\"level\":\"LOUD\"}", "unknown level \"LOUD\"", false},
     {"{\"do\":\"loglevel\"}", "unknown level \"\"", false},
     {"{\"do\":\"loglevel\",\"level\":\"WARN\",\"sink\":\"pigeon\"}", "unknown sink \"pigeon\"",
