@@ -136,16 +136,26 @@ void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack) {
 }
 
 /* Whole numbers are shown as such, so that a counter does not read "3.0". */
-static json_t *number(double value) {
-  bool whole = value == floor(value) && fabs(value) < 9007199254740992.0;
-  return whole ? json_integer((json_int_t)value) : json_real(value);
+static bool is_whole(double value) {
+  return value == floor(value) && fabs(value) < 9007199254740992.0;
 }
 
+/* Returns 0, or -1 when 'figure' is of the other kind, or NULL. */
+static int change(json_t *figure, double value) {
+  if (is_whole(value)) return json_integer_set(figure, (json_int_t)value);
+  return json_real_set(figure, value);
+}
+
+/* A server may count each request: what is there already is changed in place. */
 void tiny_state_app(tiny_state *state, const char *name, double value, bool add) {
   pthread_mutex_lock(&state->lock);
   if (!state->app) state->app = json_object();
-  if (add) value += json_number_value(json_object_get(state->app, name));
-  json_object_set_new(state->app, name, number(value));
+  json_t *figure = json_object_get(state->app, name);
+  if (add) value += json_number_value(figure);
+  if (change(figure, value) != 0) {
+    figure = is_whole(value) ? json_integer((json_int_t)value) : json_real(value);
+    json_object_set_new(state->app, name, figure);
+  }
   pthread_mutex_unlock(&state->lock);
 }
 

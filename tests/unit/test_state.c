@@ -221,10 +221,14 @@ START_TEST(gauges_are_set_and_counters_added) {
   tiny_state_app(&state, "jobs", 1, true);
   tiny_state_app(&state, "jobs", 2, true);
   tiny_state_app(&state, "odd", NAN, false);
+  tiny_state_app(&state, "load", 1, false);
+  tiny_state_app(&state, "load", 0.5, true);
+  tiny_state_app(&state, "load", 0.5, true);
   const json_t *app = get("app");
   ck_assert(json_real_value(json_object_get(app, "depth")) == 1.5);
   ck_assert_int_eq(json_integer_value(json_object_get(app, "jobs")), 3);
   ck_assert_ptr_null(json_object_get(app, "odd"));
+  ck_assert_int_eq(json_integer_value(json_object_get(app, "load")), 2); /* by way of 1.5 */
 }
 END_TEST
 
