@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * test_claims.c -- who holds what through changes that succeed and changes that fail. */
 #include "claims.h"
+#include "suite.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 typedef struct thing {
   tiny_claim claim;
@@ -168,9 +168,5 @@ int main(void) {
   tcase_add_test(tcase, closing_ends_all_but_what_keeps);
   tcase_add_test(tcase, a_claim_taken_twice_in_one_change_remembers_whose_it_was);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

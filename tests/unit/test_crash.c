@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_crash.c -- processes that die, and what they say last. */
 #include "crash.h"
+#include "suite.h"
 
 #include <check.h>
 #include <poll.h>
@@ -193,9 +194,5 @@ int main(void) {
   tcase_add_test(c, a_crash_while_telling_ends_the_process);
   tcase_add_test(c, afterwards_the_signals_are_as_before);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
  * chunks; whatever the bytes, and however they are cut. */
 #include "http_chunks.h"
 #include "http_head.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -392,9 +393,5 @@ int main(void) {
   tcase_add_test(tcase, any_bytes_may_be_chunks);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_log_format.c -- Python's fields with widths, JSON lines, and what is escaped. */
 #include "log_format.h"
 #include "log_text.h"
+#include "suite.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -224,9 +225,5 @@ int main(void) {
   tcase_add_test(tests, the_date_is_right_in_every_zone_and_year);
   tcase_add_test(tests, the_hour_changes_where_summer_begins);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_pidfile.c -- one server of a name, and the note by which it is found. */
 #include "note.h"
 #include "pidfile.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -226,9 +227,5 @@ int main(void) {
   tcase_add_test(lock_case, a_note_that_finds_no_room_leaves_nothing_behind);
   tcase_add_loop_test(lock_case, a_damaged_note_is_no_note, 0, sizeof damaged / sizeof *damaged);
   suite_add_tcase(suite, lock_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_state.c -- the info object that feed and status show. */
 #include "state.h"
+#include "suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -251,9 +252,5 @@ int main(void) {
   tcase_add_loop_test(info_case, each_change_of_state_is_news, 0, 3);
   tcase_add_test(info_case, of_a_reload_only_the_outcome_is_news);
   suite_add_tcase(suite, info_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }
