@@ -298,6 +298,7 @@ end
 local SHOWN = 65536 -- bytes of the results
 
 local function cut(text)
+  text = text:gsub("%z", "\\0")
   if #text <= SHOWN then return text end
   return ("%s\n... (%d bytes in all)"):format(text:sub(1, SHOWN), #text)
 end
