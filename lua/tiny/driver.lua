@@ -20,25 +20,22 @@ local server   -- the one instance
 
 -- -- loading -----------------------------------------------------------------
 
+-- require looks into the folder of that file before all others.
+local function search_beside(path)
+  local place = path:match("^(.*/)[^/]*$") or "./"
+  local first = place .. "?.lua;" .. place .. "?/init.lua;"
+  if package.path:sub(1, #first) == first then return end
+  package.path = first .. package.path
+  package.cpath = place .. "?.so;" .. package.cpath
+end
+
 --- Evaluate and check conf.lua, with what etcd has of it -> configuration, or nil and the reason.
 function driver.load_conf(path, shared)
   source, folder = path, path:match("^(.*/)[^/]*$") or ""
+  search_beside(path)
   local why
   values, why = conf.load(path, shared)
   return values, why
-end
-
-local function search_beside()
-  local beside = script:match("^(.*/)[^/]*$") or "./"
-  local own = folder == "" and "./" or folder
-  local places = beside == own and { own } or { beside, own }
-  local path, cpath = {}, {}
-  for _, place in ipairs(places) do
-    path[#path + 1] = place .. "?.lua;" .. place .. "?/init.lua"
-    cpath[#cpath + 1] = place .. "?.so"
-  end
-  package.path = table.concat(path, ";") .. ";" .. package.path
-  package.cpath = table.concat(cpath, ";") .. ";" .. package.cpath
 end
 
 local callbacks = {
@@ -63,7 +60,7 @@ end
 function driver.load_script(override)
   script = override or values["svr.script"]
   if not override and script:sub(1, 1) ~= "/" then script = folder .. script end
-  search_beside()
+  search_beside(script)
   local chunk, why = loadfile(script)
   if not chunk then return nil, why end
   local ok, result = xpcall(chunk, function(err)
