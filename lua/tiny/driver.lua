@@ -124,9 +124,8 @@ end
 --- What a dead coroutine died of -> first line, traceback; `stopped_at` is the stack where it was stopped.
 function driver.describe(co, err, started_at, stopped_at)
   local text = driver.text_of(err)
-  local stack = stopped_at or traces.dead(co, text)
-  local first = traces.of(err)
-  local trace = text .. (first and first .. "\npassed on at:\n" or "\nstack traceback:\n") .. stack
+  local stack = stopped_at and stopped_at:gsub("%s+$", "") or traces.dead(co, text)
+  local trace = text .. traces.after(traces.of(err, co), stack)
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
   return text, trace
 end
@@ -162,7 +161,8 @@ end
 local function guarded(fn, ...)
   local trace
   local ok, err = xpcall(fn, function(e)
-    trace = debug.traceback(driver.text_of(e), 2)
+    local stack = debug.traceback("", 2):gsub("^\nstack traceback:\n", "")
+    trace = driver.text_of(e) .. traces.after(traces.of(e), stack)
     return e
   end, ...)
   if ok then return true end
