@@ -276,8 +276,9 @@ function driver.worker_done(key, id, result, why)
   local loaded = result and result.loaded
   if not loaded then timer.returned(key, id) end
   if not result or result.err then
-    local err = ("thread timer %q: %s"):format(key, result and result.err or why)
-    driver.report(err, result and result.trace or err)
+    local where = ("thread timer %q: "):format(key)
+    local err = where .. (result and result.err or why)
+    driver.report(err, result and result.trace and where .. result.trace or err)
   elseif server.on_done and not loaded then
     server:on_done(key, result.value)
   end
@@ -317,9 +318,7 @@ end
 
 --- os.exit closes the server as self:close does; the caller ends at once.
 function os.exit(code) -- luacheck: ignore 122
-  if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-  if runtime.loading() then error("os.exit while the script is being loaded", 2) end
-  runtime.close(0, code)
+  runtime.exit(code)
   require("tiny.core.task").cancel_self()
   error(task.cancelled, 0)
 end
