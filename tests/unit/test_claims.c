@@ -156,8 +156,7 @@ END_TEST
 
 START_TEST(of_several_alike_the_oldest_stands_first) {
   thing things[3] = {0};
-  for (int i = 0; i < 3; i++)
-    tiny_claims_add(&claims, &things[i].claim, &goes, tenant(1, i));
+  for (int i = 0; i < 3; i++) tiny_claims_add(&claims, &things[i].claim, &goes, tenant(1, i));
   ck_assert_ptr_eq(claims.first, &things[0].claim);
   ck_assert_ptr_eq(claims.first->next, &things[1].claim);
   ck_assert_ptr_eq(claims.first->next->next, &things[2].claim);
