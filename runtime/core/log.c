@@ -272,6 +272,7 @@ tiny_log *tiny_log_open(void) {
   init_lock(log);
   init_sinks(log);
   log->buffer = 4u << 20;
+  atomic_store(&log->wants, TINY_WANTS_WHERE); /* until it is known: the usual format does */
   log->repeat = tiny_repeat_new();
   log->spare = malloc(TINY_LOG_SPARE);
   log->first = log->reading = tiny_ring_new(log->buffer);

@@ -43,6 +43,7 @@ struct tiny_interrupt {
   /* Of the loop thread and its signal handler. */
   tiny_stretch *_Atomic stretch; /* innermost, or NULL */
   _Atomic uint64_t tick_ns;      /* when the timer fires, or 0 */
+  atomic_bool hit_idle;          /* a signal came while no Lua ran */
   lua_State *_Atomic armed;      /* whose hook is ours now, or NULL */
   lua_State *held;
   uint64_t slice_ns;
@@ -218,6 +219,7 @@ static void attend(void *data, const void *context) {
   tiny_stretch *stretch = in->stretch;
   uint64_t now = now_ns();
   if (!stretch) {
+    atomic_store_explicit(&in->hit_idle, true, memory_order_relaxed);
     if (tiny_question_claim(&in->question)) answer_idle(in);
   } else {
     check_limits(in, now);
@@ -261,6 +263,12 @@ tiny_stop tiny_interrupt_leave(tiny_interrupt *in, tiny_stretch *stretch) {
   if (!atomic_load_explicit(&in->armed, memory_order_relaxed) && !is_stopping(in))
     return TINY_STOP_NONE;
   return settle(in);
+}
+
+bool tiny_interrupt_hit_idle(tiny_interrupt *in) {
+  if (!atomic_load_explicit(&in->hit_idle, memory_order_relaxed)) return false;
+  atomic_store_explicit(&in->hit_idle, false, memory_order_relaxed);
+  return true;
 }
 
 const char *tiny_interrupt_trace(const tiny_interrupt *in) { return in->trace; }

@@ -99,7 +99,7 @@ struct tiny {
   uint64_t stage_deadline; /* CLOCK_MONOTONIC ns, 0 is none */
   uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
   tiny_task *step;         /* the callback that a stage waits for */
-  bool step_failed;
+  bool step_failed, step_cancelled;
   const char *step_name; /* which it was, a literal */
   tiny_failure failure;
 
@@ -185,6 +185,7 @@ void tiny_closing_begin(tiny *runtime);
 /* -- generations that are on their way out (drain.c) */
 bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what requests began */
 void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
+uint64_t tiny_quiet_ms(const tiny_generation *generation); /* how long that may take: 1 at least */
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
 void tiny_drain_turn(tiny *runtime); /* retire those that have nothing left */
 void tiny_drain_all(tiny *runtime);  /* at the end: retire them whatever they hold */

@@ -43,7 +43,7 @@ static void give_coroutine(tiny_task *task) {
 /* Run and timers go on for their own sake, whoever added them. */
 static bool begun_by_request(const tiny_generation *g, tiny_task_kind kind) {
   if (kind == TINY_TASK_RUN || kind == TINY_TASK_TIMER) return false;
-  return kind == TINY_TASK_REQUEST || (g->current && g->current->of_request);
+  return kind == TINY_TASK_REQUEST || tiny_tasks_serve_request(g);
 }
 
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) {
@@ -121,8 +121,7 @@ static void wake_joiners(tiny_task *task) {
   }
 }
 
-/* Its own cancelling, or that of a task it has joined. */
-static bool was_cancelled(tiny_task *task) {
+bool tiny_task_was_cancelled(tiny_task *task) {
   lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
   bool same = lua_rawequal(task->co, -1, -2);
   lua_pop(task->co, 1);
@@ -131,7 +130,8 @@ static bool was_cancelled(tiny_task *task) {
 
 void tiny_task_report(tiny_task *task) {
   bool dead = task->generation->life == TINY_DEAD; /* no Lua of it runs */
-  if (task->failed && !dead && !was_cancelled(task)) tiny_generation_report(task->generation, task);
+  if (task->failed && !dead && !tiny_task_was_cancelled(task))
+    tiny_generation_report(task->generation, task);
 }
 
 /* Failed tasks come here twice: at once, and a turn later, when those who meant to join it had
@@ -150,7 +150,7 @@ static void end(tiny_task *task, bool failed) {
   task->failed = failed;
   task->raises = false;
   tiny_limits_drop(task);
-  task->unreported = failed && !task->on_end && !task->joiners && !was_cancelled(task);
+  task->unreported = failed && !task->on_end && !task->joiners && !tiny_task_was_cancelled(task);
   g->live[task->of_request][task->kind]--;
   wake_joiners(task);
   if (task->on_end) task->on_end(task);
@@ -347,6 +347,10 @@ void tiny_tasks_cancel(tiny_generation *g) {
   for (tiny_task *task = g->tasks; task; task = task->next)
     if (!task->of_request && (task->kind == TINY_TASK_RUN || task->kind == TINY_TASK_GO))
       tiny_task_cancel(task);
+}
+
+bool tiny_tasks_serve_request(const tiny_generation *g) {
+  return g->current && g->current->of_request;
 }
 
 unsigned tiny_tasks_count(const tiny_generation *g, tiny_task_kind kind, bool of_request) {

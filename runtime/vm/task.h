@@ -110,6 +110,9 @@ void tiny_task_resume_with(tiny_task *task, int passes);
  * code (lua/tiny/task.lua, task.wait). In the next turn. */
 void tiny_task_wake_failed(tiny_task *task, int code);
 
+/* For an on_end: whether it has died of its own cancelling, or of that of a task it has joined. */
+bool tiny_task_was_cancelled(tiny_task *task);
+
 /* For an on_end: hand a failed task's error to on_except, unless it was only cancelled. */
 void tiny_task_report(tiny_task *task);
 
@@ -124,6 +127,9 @@ void tiny_task_stop(tiny_task *task, tiny_stop stop);
 
 /* Cancel those of the generation that no request began, steps excepted. */
 void tiny_tasks_cancel(tiny_generation *generation);
+
+/* Whether what runs now serves a request. */
+bool tiny_tasks_serve_request(const tiny_generation *generation);
 
 /* How many live tasks there are of a kind; with 'of_request' false only those no request began. */
 unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind, bool of_request);

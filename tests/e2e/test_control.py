@@ -33,6 +33,9 @@ class Eval(ServerCase):
         server = self.start()
         self.assertEqual(server.project.tiny("eval", "return self.name, 6 * 7").stdout.split(), ["test", "42"])
 
+    def test_a_nul_does_not_cut_them_short(self):
+        self.assertEqual(self.start().project.tiny("eval", r'return "a\0b", 2').stdout, "a\\0b\t2\n")
+
     def test_an_error_is_said_on_stderr(self):
         done = self.start().project.tiny("eval", 'error("no ink")')
         self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -131,9 +131,15 @@ class Listen(TcpCase):
                                  function() tiny.tcp.connect() end } do
             local ok, err = pcall(bad)
             self:info("%s: %s", ok, err)
+          end
+          for _, opts in ipairs { { limits = 1 }, { limit = 0 }, { timeout = "1" }, 5 } do
+            self:info("wrong: %s", select(2, pcall(tiny.tcp.listen, "127.0.0.1:0", print, opts)))
+            self:info("wrong: %s", select(2, pcall(tiny.tcp.connect, "127.0.0.1:1", opts)))
           end""")
-        server.wait_line("false: ", times=3)
+        server.wait_line("wrong: ", times=8)
+        self.assertEqual(len(server.lines("false: ")), 3)
         self.assertEqual(len(server.lines("main.lua:5: tiny.tcp.")), 2)
+        self.assertEqual([len(server.lines(f"wrong: tiny.tcp.{name}: ")) for name in ("listen", "connect")], [4, 4])
 
     def test_nothing_starts_while_the_script_is_loaded(self):
         for call in ('tiny.tcp.listen("127.0.0.1:0", print)', 'tiny.tcp.connect("127.0.0.1:1")', 'tiny.udp.bind("127.0.0.1:0")',
@@ -353,6 +359,7 @@ class Connect(TcpCase):
         end""")
         server.wait_line("got nil", times=5)
         self.assertEqual([line.split()[-1] for line in server.lines("got nil")][:2], ["ECONNREFUSED", "ENOENT"])
+        self.assertIn("EINVAL", server.lines("got nil")[4])
 
     def test_a_host_that_does_not_answer_times_out(self):
         # A backlog of nothing that is full: the kernel drops the rest.
