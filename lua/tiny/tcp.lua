@@ -16,12 +16,17 @@ end
 
 -- -- listening ---------------------------------------------------------------
 
+---@class tiny.Listen
+---@field limit? integer    connections at a time, others wait in the kernel; no limit unless given
+---@field timeout? number   seconds for each wait of a connection; no limit unless given
+---@field backlog? integer  connections that may wait in the kernel: 4096
+---@field tls? tiny.Tls
+
 --- Call on_connection(stream), in a task of its own, for each connection to the address. A handler
 --- that raises has its stream closed. Connections come once on_start has ended.
 ---@param text string
 ---@param on_connection fun(stream: tiny.Stream)
----@param opts? {backlog: integer, limit: integer, timeout: number, tls: tiny.Tls}  limit: connections at a
---- time; timeout: of each wait
+---@param opts? tiny.Listen
 ---@return tiny.Listener?, string?, string?
 function tcp.listen(text, on_connection, opts)
   runtime.acting("tiny.tcp.listen")
