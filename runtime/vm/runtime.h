@@ -100,6 +100,7 @@ struct tiny {
   uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
   tiny_task *step;         /* the callback that a stage waits for */
   bool step_failed;
+  bool step_cancelled;   /* since the server closes */
   const char *step_name; /* which it was, a literal */
   tiny_failure failure;
 

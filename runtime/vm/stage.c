@@ -30,11 +30,12 @@ static void on_step_end(tiny_task *task) {
   rt->step = NULL;
   rt->step_failed = task->failed;
   rt->step_name = task->name;
+  rt->step_cancelled = task->failed && rt->closing.wanted && tiny_task_was_cancelled(task);
   if (task->failed) rt->failure = tiny_task_failure(task);
 }
 
 void tiny_step_begin(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
-  rt->step_failed = false;
+  rt->step_failed = rt->step_cancelled = false;
   rt->step_name = name;
   rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
   if (rt->step)
@@ -78,9 +79,13 @@ void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
   const char *trace = rt->failure.trace ? rt->failure.trace : message;
   find_place(trace, place, sizeof place);
   bool add = *place && !has_place(message, place);
-  snprintf(why, why_size, "%s: %s%s%s", name, add ? place : "", add ? ": " : "", message);
-  tiny_err(rt->log, "%s failed: %s", name, trace);
-  tiny_state_error(&rt->state, message, rt->failure.trace);
+  if (rt->step_cancelled) {
+    snprintf(why, why_size, "%s was cancelled, as the server closes", name);
+  } else {
+    snprintf(why, why_size, "%s: %s%s%s", name, add ? place : "", add ? ": " : "", message);
+    tiny_err(rt->log, "%s failed: %s", name, trace);
+    tiny_state_error(&rt->state, message, rt->failure.trace);
+  }
   tiny_failure_free(&rt->failure);
 }
 

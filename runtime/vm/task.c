@@ -121,8 +121,7 @@ static void wake_joiners(tiny_task *task) {
   }
 }
 
-/* Its own cancelling, or that of a task it has joined. */
-static bool was_cancelled(tiny_task *task) {
+bool tiny_task_was_cancelled(tiny_task *task) {
   lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
   bool same = lua_rawequal(task->co, -1, -2);
   lua_pop(task->co, 1);
@@ -131,7 +130,8 @@ static bool was_cancelled(tiny_task *task) {
 
 void tiny_task_report(tiny_task *task) {
   bool dead = task->generation->life == TINY_DEAD; /* no Lua of it runs */
-  if (task->failed && !dead && !was_cancelled(task)) tiny_generation_report(task->generation, task);
+  if (task->failed && !dead && !tiny_task_was_cancelled(task))
+    tiny_generation_report(task->generation, task);
 }
 
 /* Failed tasks come here twice: at once, and a turn later, when those who meant to join it had
@@ -150,7 +150,7 @@ static void end(tiny_task *task, bool failed) {
   task->failed = failed;
   task->raises = false;
   tiny_limits_drop(task);
-  task->unreported = failed && !task->on_end && !task->joiners && !was_cancelled(task);
+  task->unreported = failed && !task->on_end && !task->joiners && !tiny_task_was_cancelled(task);
   g->live[task->of_request][task->kind]--;
   wake_joiners(task);
   if (task->on_end) task->on_end(task);

@@ -67,6 +67,8 @@ class Asked(ServerCase):
         server.wait_line("starting")
         server.signal(signal.SIGTERM)
         self.assert_closed(server)
+        self.assertEqual(server.lines("ERROR"), [])
+        self.assertEqual(len(server.lines("closed while starting")), 1)
 
     def test_by_several_at_once(self):
         server = self.start(ON_CLOSE + "\nfunction S:run() self:close(5, 9) tiny.sleep(60) end")
