@@ -127,7 +127,7 @@ end
 --- What a dead coroutine died of -> first line, traceback; `stopped_at` is the stack where it was stopped.
 function driver.describe(co, err, started_at, stopped_at)
   local text = driver.text_of(err)
-  local stack = stopped_at or traces.dead(co, text)
+  local stack = stopped_at and stopped_at:gsub("\n$", "") or traces.dead(co, text)
   local first = traces.of(err)
   local trace = text .. (first and first .. "\npassed on at:\n" or "\nstack traceback:\n") .. stack
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end

@@ -255,6 +255,7 @@ class Slices(ServerCase):
         server.wait_line("run 4")
         server.wait_line("on_except stopped: ran longer than svr.watchdog.slice", times=3)
         self.assertIn("main.lua:6: in ", server.output())
+        self.assertNotRegex(server.output(), r"\n *\n")
         self.assertEqual(server.state(), "running")
         self.assertEqual(server.close(), 0)
 
