@@ -255,9 +255,13 @@ class Slices(ServerCase):
         server.wait_line("run 4")
         server.wait_line("on_except stopped: ran longer than svr.watchdog.slice", times=3)
         self.assertIn("main.lua:6: in ", server.output())
-        self.assertNotRegex(server.output(), r"\n *\n")
         self.assertEqual(server.state(), "running")
         self.assertEqual(server.close(), 0)
+
+    def test_a_runaway_task_says_where_it_was_started(self):
+        server = self.start("function S:on_start() tiny.go(function() while true do end end) end", self.CONF)
+        server.wait_line("task started at:")
+        self.assertNotRegex(server.output(), r"\n *\n")
 
     def test_a_runaway_timer_does_not_take_the_others_along(self):
         server = self.start("""function S:on_start()
