@@ -9,17 +9,21 @@ enum { SPARES = 64, SWEEP_MS = 500 }; /* deadlines are looked at that often, at 
 
 /* -- turns ----------------------------------------------------------------- */
 
-static void on_idle(uv_idle_t *idle) {
-  tiny_http *http = idle->data;
-  tiny_http_conn *list = http->kicked;
-  http->kicked = NULL;
-  while (list) {
-    tiny_http_conn *conn = list;
-    list = conn->later;
+/* Empty a list; 'act' (NULL: nothing) may put them into one again. */
+static void take_all(tiny_http_conn **list, void (*act)(tiny_http_conn *conn)) {
+  tiny_http_conn *conn = *list, *later;
+  *list = NULL;
+  for (; conn; conn = later) {
+    later = conn->later;
     conn->kicked = false;
-    tiny_http_run(conn);
+    if (act) act(conn);
     tiny_http_drop(conn);
   }
+}
+
+static void on_idle(uv_idle_t *idle) {
+  tiny_http *http = idle->data;
+  take_all(&http->kicked, tiny_http_run);
   if (!http->kicked) uv_idle_stop(idle);
 }
 
@@ -40,18 +44,6 @@ void tiny_http_kick(tiny_http_conn *conn) {
 
 void tiny_http_wait(tiny_http_conn *conn) {
   if (!conn->kicked) put(&conn->http->waiting, conn);
-}
-
-static void kick_waiting(tiny_http *http) {
-  tiny_http_conn *list = http->waiting;
-  http->waiting = NULL;
-  while (list) {
-    tiny_http_conn *conn = list;
-    list = conn->later;
-    conn->kicked = false;
-    tiny_http_kick(conn);
-    tiny_http_drop(conn);
-  }
 }
 
 /* -- deadlines ------------------------------------------------------------- */
@@ -194,19 +186,11 @@ static void on_closed(uv_handle_t *handle) {
   free(http);
 }
 
-static void drop_list(tiny_http_conn **list) {
-  while (*list) {
-    tiny_http_conn *conn = *list;
-    *list = conn->later;
-    tiny_http_drop(conn);
-  }
-}
-
 void tiny_http_close(tiny_http *http) {
   if (!http) return;
   while (http->conns) tiny_http_end(http->conns);
-  drop_list(&http->kicked);
-  drop_list(&http->waiting);
+  take_all(&http->kicked, NULL);
+  take_all(&http->waiting, NULL);
   uv_close((uv_handle_t *)&http->idle, on_closed);
   uv_close((uv_handle_t *)&http->sweep, on_closed);
 }
@@ -214,7 +198,7 @@ void tiny_http_close(tiny_http *http) {
 void tiny_http_flow(tiny_http *http, bool flows) {
   http->flows = flows;
   if (!flows) return;
-  kick_waiting(http);
+  take_all(&http->waiting, tiny_http_kick);
   if (http->conns) arm(http, 0); /* perhaps a port is no longer served */
 }
 
