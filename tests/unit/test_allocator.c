@@ -19,7 +19,7 @@ static void setup(void) {
   luaL_openlibs(L);
   ck_assert_int_eq(lua_cpcall(L, tiny_guard_open, NULL), 0);
   tiny_guard_jit(L, TINY_JIT_NEVER);
-  ck_assert_int_eq(tiny_allocator_limit(&allocator, L, 64 * MB), 0);
+  ck_assert_int_eq(tiny_allocator_limit(&allocator, L, 32 * MB), 0);
 }
 
 /* What LuaJIT has counted; it forgets the upvalues' slots of a closure that it could not complete. */
@@ -65,7 +65,7 @@ static const char *const eaters[] = {
 enum { EATERS = sizeof eaters / sizeof *eaters };
 
 START_TEST(every_kind_of_excess_is_an_error_and_not_the_end) {
-  for (int round = 0; round < 3; round++) {
+  for (int round = 0; round < 2; round++) {
     ck_assert_int_ne(run(eaters[_i]), 0);
     lua_pop(L, 1);
     run_ok("local t = {} for i = 1, 1e5 do t[i] = {i} end assert(#t == 1e5)");
@@ -86,14 +86,14 @@ static int survives(int keep) {
 }
 
 START_TEST(three_quarters_of_the_limit_hold_live_data) {
+  ck_assert_msg(survives(8) == 0, "%s", lua_tostring(L, -1));
   ck_assert_msg(survives(16) == 0, "%s", lua_tostring(L, -1));
-  ck_assert_msg(survives(32) == 0, "%s", lua_tostring(L, -1));
-  ck_assert_msg(survives(48) == 0, "%s", lua_tostring(L, -1));
+  ck_assert_msg(survives(24) == 0, "%s", lua_tostring(L, -1));
 }
 END_TEST
 
 START_TEST(the_collector_is_left_alone_again_when_there_is_room) {
-  ck_assert_int_eq(survives(44), 0);
+  ck_assert_int_eq(survives(22), 0);
   run_ok("live = nil collectgarbage() collectgarbage() for i = 1, 10 do local t = {i} end");
   ck_assert_int_eq(lua_gc(L, LUA_GCSETPAUSE, 200), 200);
 }
@@ -102,7 +102,7 @@ END_TEST
 START_TEST(a_collector_that_was_stopped_stays_stopped) {
   run_ok("collectgarbage('stop') gone = false getmetatable(newproxy(true)).__gc = function() gone "
          "= true end\n"
-         "local t = {} for i = 1, 5e5 do t[i] = {i} end t = nil assert(not gone)\n"
+         "local t = {} for i = 1, 2e5 do t[i] = {i} end t = nil assert(not gone)\n"
          "collectgarbage('restart') collectgarbage() assert(gone)");
 }
 END_TEST
@@ -128,7 +128,7 @@ static long mapped(void) {
 START_TEST(a_state_that_is_closed_leaves_nothing_mapped) {
   long before = 0;
   for (int i = 0; i < 8; i++) {
-    run_ok("local t = {} for i = 1, 300 do t[i] = ('x'):rep(1e5) .. i end");
+    run_ok("local t = {} for i = 1, 150 do t[i] = ('x'):rep(1e5) .. i end");
     teardown();
     if (i == 3) before = mapped();
     setup();

@@ -3,6 +3,7 @@
  * chunks; whatever the bytes, and however they are cut. */
 #include "http_chunks.h"
 #include "http_head.h"
+#include "rounds.h"
 #include "suite.h"
 
 #include <check.h>
@@ -241,7 +242,7 @@ START_TEST(any_bytes_may_come_in) {
                                        ",",
                                        "\xff"};
   unsigned seed = 1;
-  for (int round = 0; round < 300000; round++) {
+  for (int round = 0; round < rounds_of(300000); round++) {
     char draft[256];
     size_t size = 0;
     if (round % 2) size = (size_t)sprintf(draft, "GET / HTTP/1.1\r\nHost: a\r\n");
@@ -357,7 +358,7 @@ END_TEST
 START_TEST(any_bytes_may_be_chunks) {
   static const char alphabet[] = "0123456789abcF\r\n\r\n\r\n;: \x01z";
   unsigned seed = 2;
-  for (int round = 0; round < 200000; round++) {
+  for (int round = 0; round < rounds_of(200000); round++) {
     char in[64];
     size_t rest, size = (size_t)rand_r(&seed) % sizeof in;
     for (size_t i = 0; i < size; i++)

@@ -2,14 +2,14 @@
  * test_log_flood.c -- a million numbered lines from four threads into a file that is rotated
  * and whose settings change meanwhile: none lost, none torn, each thread's in its order. */
 #include "log_fixture.h"
+#include "rounds.h"
 
 #include <pthread.h>
 
 #define THREADS 4
-#define EACH    250000
 #define FILES   20
 
-static unsigned generation;
+static unsigned generation, each; /* so many lines a thread */
 
 static void settings(void) {
   json_t *keys =
@@ -24,7 +24,7 @@ static void *put_numbers(void *data) {
   char text[400];
   unsigned thread = (unsigned)(uintptr_t)data;
   memset(text, '.', sizeof text);
-  for (unsigned i = 0; i < EACH; i++) {
+  for (unsigned i = 0; i < each; i++) {
     int n = snprintf(text, 40, "%u %u ", thread, i);
     text[n] = '.';
     tiny_log_put(lines, TINY_INFO, NULL, text, (size_t)n + i % 97, NULL);
@@ -57,6 +57,7 @@ START_TEST(a_million_lines_from_four_threads_arrive) {
   pthread_t threads[THREADS];
   char name[40];
   void *failure;
+  each = (unsigned)rounds_of(250000);
   settings();
   for (uintptr_t i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, put_numbers, (void *)i);
   for (int i = 0; i < 10; i++, nap_ms(20)) settings();
@@ -66,13 +67,13 @@ START_TEST(a_million_lines_from_four_threads_arrive) {
   }
   ck_assert_int_eq(tiny_log_flush(lines, 60000), 0);
   ck_assert_uint_eq(tiny_log_count(lines).dropped, 0);
-  ck_assert_uint_eq(tiny_log_count(lines).lines, THREADS * EACH);
+  ck_assert_uint_eq(tiny_log_count(lines).lines, THREADS * each);
   for (int i = FILES; i >= 1; i--) {
     snprintf(name, sizeof name, "app.log.%d", i);
     check_file(name);
   }
   check_file("app.log");
-  for (int i = 0; i < THREADS; i++) ck_assert_int_eq(next[i], EACH);
+  for (int i = 0; i < THREADS; i++) ck_assert_int_eq(next[i], each);
 }
 END_TEST
 
