@@ -67,8 +67,9 @@ start() {
 
 # A conf.lua or script that does not load must not cost us the server that runs.
 restart() {
-  local reason
-  reason=$("$tiny" check -c "$conf" 2>&1) || fail "not restarted: $reason"
+  local reason checked=("$@")
+  [ "${1-}" != --fresh ] || checked=("${@:2}")
+  reason=$("$tiny" check -c "$conf" "${checked[@]}" 2>&1) || fail "not restarted: $reason"
   "$tiny" close -c "$conf" || true
   start "$@"
 }

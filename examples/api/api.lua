@@ -24,8 +24,9 @@ function Api:add(req)
   local text = ok and type(input) == "table" and input.text
   if type(text) ~= "string" then return json(400, { error = "an object with a text is expected" }) end
   if #text > self.conf["api.longest"] then return json(413, { error = "the text is too long" }) end
+  if self.context.count >= self.conf["api.most"] then return json(507, { error = "no more notes fit" }) end
   local id = self.context.last + 1
-  self.context.last = id
+  self.context.last, self.context.count = id, self.context.count + 1
   self.context.notes[id] = { id = id, text = text }
   local status, body, headers = json(201, self.context.notes[id])
   headers.Location = "/notes/" .. id
@@ -51,6 +52,7 @@ function Api:routes()
   routes:delete("/notes/:id", function(req)
     return self:with_note(req, function(note)
       self.context.notes[note.id] = nil
+      self.context.count = self.context.count - 1
       return 204
     end)
   end)
@@ -60,7 +62,7 @@ end
 
 function Api:on_start()
   self.context.notes = self.context.notes or {}
-  self.context.last = self.context.last or 0
+  self.context.last, self.context.count = self.context.last or 0, self.context.count or 0
   local limiter = limit.new(self.conf["api.rate"], self.conf["api.burst"])
   local routes = self:routes()
 
@@ -74,10 +76,6 @@ function Api:on_start()
   self:info("listening on %s", listener:address())
 end
 
-function Api:get_summary()
-  local count = 0
-  for _ in pairs(self.context.notes) do count = count + 1 end
-  return { notes = count }
-end
+function Api:get_summary() return { notes = self.context.count } end
 
 return Api

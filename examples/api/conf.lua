@@ -11,4 +11,5 @@ return {
   ["api.rate"] = 50,        -- requests a second for each client, on average
   ["api.burst"] = 100,      -- and at once
   ["api.longest"] = 1000,   -- bytes of a note
+  ["api.most"] = 10000,     -- notes: they are in memory
 }

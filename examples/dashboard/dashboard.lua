@@ -115,7 +115,8 @@ function Dashboard:on_start()
   self.context.book = self.context.book or watch.new()
   self.fresh, self.states, self.pages = {}, {}, pages.new()
   self:follow_all(conf["dashboard.feeds"])
-  local listener = assert(tiny.http.serve(conf["dashboard.listen"], self:router()))
+  local serving = { on_disconnect = "cancel" }
+  local listener = assert(tiny.http.serve(conf["dashboard.listen"], self:router(), serving))
   self:add_timer("look", tiny.PeriodTimer(function() self:look() end, 1))
   self:info("the page is at http://%s/", listener:address())
 end

@@ -6,8 +6,11 @@ local view = require "view"
 local pages = {}
 pages.__index = pages
 
+-- Whoever goes away while its task waits has that cancelled: it is open for as long as its task knows it.
+local function new_open() return setmetatable({}, { __mode = "k" }) end
+
 function pages.new()
-  return setmetatable({ open = {}, texts = {} }, pages)
+  return setmetatable({ open = new_open(), texts = {} }, pages)
 end
 
 -- What is new, as events: what there is, and the ids of what is no more.
@@ -28,7 +31,6 @@ function pages:serve(request, headers)
   self.open[page] = true
   events:send { event = "hello", retry = 1 }
   while page.bell:get() and self.open[page] and self:send(events, page) do end
-  self.open[page] = nil
 end
 
 local function ring(page)
@@ -51,7 +53,7 @@ end
 --- Let go of all: they come again.
 function pages:close()
   local open = self.open
-  self.open = {}
+  self.open = new_open()
   for page in pairs(open) do ring(page) end
 end
 

@@ -8,7 +8,8 @@ function Echo:on_start()
   for stream in pairs(self.context.streams) do tiny.go(self.serve, self, stream) end
   self.listener = assert(tiny.tcp.listen(self.conf["echo.address"], function(stream)
     self.context.streams[stream] = true
-    if stream:write(self.conf["echo.greeting"], "\n") then self:serve(stream) end
+    stream:write(self.conf["echo.greeting"], "\n")
+    self:serve(stream)
   end, { limit = 10000 }))
   self:info("listening on %s", self.listener:address())
 end

@@ -16,8 +16,8 @@ end
 -- Replaced whole, so that nobody reads half of it.
 local function write(path, lines)
   local file = assert(io.open(path .. ".new", "w"))
-  file:write(table.concat(lines, "\n"), "\n")
-  file:close()
+  assert(file:write(table.concat(lines, "\n"), "\n"))
+  assert(file:close())
   assert(os.rename(path .. ".new", path))
 end
 

@@ -9,7 +9,7 @@ end
 function Links:append(line)
   local file = assert(io.open(self.conf["links.file"], "a"))
   assert(file:write(line, "\n"))
-  file:close()
+  assert(file:close())
 end
 
 -- What is not there now may be there next time: that is no error of ours.

@@ -21,7 +21,7 @@ typedef struct project {
 
 static bool is_name(const char *name) {
   size_t length = strlen(name);
-  if (length < 1 || length > 64) return false;
+  if (length < 1 || length > 64 || strspn(name, ".") == length) return false;
   for (; *name; name++)
     if (!isalnum((unsigned char)*name) && !strchr("._-", *name)) return false;
   return true;
@@ -101,9 +101,10 @@ static int write_all(const project *p) {
   return code;
 }
 
-/* The folder's absolute path, without asking that it is there. Returns 0, or -1. */
+/* The folder's absolute path; one that is there may be given as ".". Returns 0, or -1. */
 static int find_folder(project *p, const char *given) {
-  char here[PATH_MAX] = "";
+  char here[PATH_MAX] = "", there[PATH_MAX];
+  if (realpath(given, there)) given = there;
   if (given[0] != '/' && !getcwd(here, sizeof here)) return -1;
   size_t size = sizeof p->folder;
   int n = snprintf(p->folder, size, "%s%s%s", here, *here ? "/" : "", given);

@@ -2,6 +2,7 @@
  * port.c -- opening, handing over and closing listening sockets. */
 #include "port.h"
 #include "tls.h"
+#include "unix_address.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,23 +124,11 @@ void tiny_acceptor_drop(tiny_acceptor *acceptor) {
 
 /* -- opening --------------------------------------------------------------- */
 
-/* A socket without anybody behind it, as a server that crashed leaves it. Connecting to a file that is no
- * socket is refused too: that one is not ours to remove. */
-static bool is_stale(const tiny_endpoint *e) {
-  struct stat file;
-  if (lstat(e->unix_path.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  bool stale = fd >= 0 && connect(fd, &e->any, e->size) != 0 && errno == ECONNREFUSED;
-  if (fd >= 0) close(fd);
-  return stale;
-}
-
 static int bind_to(int fd, const tiny_endpoint *e) {
-  if (bind(fd, &e->any, e->size) == 0) return 0;
-  bool taken = errno == EADDRINUSE && e->any.sa_family == AF_UNIX && e->unix_path.sun_path[0];
-  if (taken && is_stale(e) && unlink(e->unix_path.sun_path) == 0 && bind(fd, &e->any, e->size) == 0)
-    return 0;
-  return -errno;
+  bool is_file = e->any.sa_family == AF_UNIX && e->unix_path.sun_path[0];
+  int rc = is_file ? tiny_unix_clear(&e->unix_path) : 0;
+  if (rc == 0 && bind(fd, &e->any, e->size) != 0) rc = -errno;
+  return rc;
 }
 
 /* Accepted sockets inherit all but SO_REUSEADDR. */

@@ -10,4 +10,8 @@
  * bound or connected. Returns 0, or -1 with errno set. */
 int tiny_unix_address(const char *path, struct sockaddr_un *address, int *folder);
 
+/* Make way for a socket at that path: one that nobody listens at any more is removed. Returns 0, also when
+ * nothing is there; -EADDRINUSE when somebody listens, or something else than a socket is there. */
+int tiny_unix_clear(const struct sockaddr_un *address);
+
 #endif

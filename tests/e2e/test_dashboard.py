@@ -6,6 +6,7 @@ import signal
 import socket
 import unittest
 import urllib.error
+import urllib.request
 
 import zmq
 
@@ -136,6 +137,14 @@ class Api(DashboardCase):
         self.wait_known(dashboard, "one")
         self.get(dashboard, "/metrics")
         self.assertEqual(dashboard.lines("<ERROR"), [])
+
+    def test_a_page_that_goes_away_leaves_nothing(self):
+        dashboard = self.dashboard(silent=0)
+        for _ in range(5):
+            with urllib.request.urlopen(dashboard.url + "/events", timeout=WAIT) as page:
+                self.assertIn(b"retry", page.readline())
+        wait_for(lambda: dashboard.info()["connections"] == 0, "the pages to be gone")
+        wait_for(lambda: dashboard.project.said("eval", "collectgarbage() return next(self.pages.open)")[1].strip() == "nil", "them")
 
     def test_a_page_that_is_slow_gets_what_is_newest(self):
         publisher = self.publisher()

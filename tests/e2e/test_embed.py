@@ -154,6 +154,15 @@ class Kv(ServerCase):
     def test_under_valgrind(self):
         self.exercise(*VALGRIND, prefix.examples("tiny::tiny") / "kv")
 
+    def test_what_is_asked_before_there_is_a_policy_is_answered_all_the_same(self):
+        path = self.folder / "policy.lua"
+        path.write_text('local since = os.clock() while os.clock() < since + 0.5 do end\n' + path.read_text())
+        self.begin(prefix.examples("tiny::tiny") / "kv")
+        with socket.create_connection(("127.0.0.1", self.port), WAIT) as peer:
+            peer.sendall(b"GET nothing\n" * 500)
+            with peer.makefile("rb") as lines:
+                self.assertEqual([lines.readline() for _ in range(500)], [b"NONE\n"] * 500)
+
     def test_no_answer_is_lost_in_reloads(self):
         self.begin(prefix.examples("tiny::tiny") / "kv")
         asks = [self.connect() for _ in range(4)]

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import socket
+import struct
 import threading
 import time
 import unittest
@@ -102,6 +103,13 @@ class Echo(Example):
         peer.sendall(b"x" * 5000)
         self.assertEqual(lines.readlines()[1:], [b"too long\n"])
 
+    def test_who_vanishes_at_once_leaves_nothing(self):
+        for _ in range(50):
+            peer = socket.create_connection(("127.0.0.1", self.port), WAIT)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        wait_for(lambda: self.echo.said("eval", "return next(self.context.streams)")[1].strip() == "nil", "an end of them all")
+
     def test_who_says_nothing_is_left(self):
         self.edit(self.echo, "conf.lua", '["echo.idle"] = 300', '["echo.idle"] = 0.1')
         self.assert_reloaded(self.echo)
@@ -149,6 +157,13 @@ class Api(Example):
         self.assertEqual(self.ask("POST", "/notes", {"text": "milk"})[0], 413)
         self.assertEqual(self.ask("GET", "/health"), (200, {"ok": True, "generation": 2}))
         self.assertIs(self.client.sock, sock)
+
+    def test_there_is_an_end_to_the_notes(self):
+        self.edit(self.api, "conf.lua", '["api.most"] = 10000', '["api.most"] = 2')
+        self.assert_reloaded(self.api)
+        self.assertEqual([self.ask("POST", "/notes", {"text": "milk"})[0] for _ in range(3)], [201, 201, 507])
+        self.assertEqual(self.ask("DELETE", "/notes/1")[0], 204)
+        self.assertEqual(self.ask("POST", "/notes", {"text": "milk"}), (201, {"id": 3, "text": "milk"}))
 
     def test_too_many_requests_are_put_off(self):
         self.edit(self.api, "conf.lua", '["api.rate"] = 50', '["api.rate"] = 0.1')
@@ -245,7 +260,7 @@ class Worker(WithService):
         self.assertEqual(self.service.attempts[b"broken"], 6)
 
     def test_a_service_that_hangs_is_given_up_in_time(self):
-        self.edit(self.worker, "conf.lua", '["worker.timeout"] = 0.5', '["worker.timeout"] = 0.05')
+        self.edit(self.worker, "conf.lua", '["worker.timeout"] = 0.5', '["worker.timeout"] = 0.25')
         self.edit(self.worker, "conf.lua", '["worker.attempts"] = 6', '["worker.attempts"] = 2')
         self.assert_reloaded(self.worker)
         outcome = self.do(b"hang", b"plain")

@@ -45,6 +45,13 @@ class NewCase(ServerCase):
 
 
 class New(NewCase):
+    def test_it_may_be_made_in_the_folder_where_one_is(self):
+        folder = self.base / "shop"
+        folder.mkdir()
+        self.assertEqual(tiny("new", ".", cwd=folder)[0], 0)
+        self.assertIn('["svr.name"] = "shop"', (folder / "conf.lua").read_text())
+        self.assertIn(f"WorkingDirectory={folder.resolve()}\n", (folder / "shop.service").read_text())
+
     def test_it_runs_reloads_tests_and_closes_as_it_is(self):
         project = self.make()
         self.assertEqual(self.svr(project, "check"), (0, "ok\n"))

@@ -121,7 +121,17 @@ class Others(Script):
         code, text = self.svr(project, "restart")
         self.assertEqual(code, 1)
         self.assertIn("main.lua:3:", text)
-        os.kill(pid, 0)
+        self.assertFalse(ended(pid))
+
+    def test_restart_looks_at_the_script_that_it_is_given(self):
+        project = self.made()
+        pid = self.start(project)
+        project.write("other.lua", "= 1")
+        code, text = self.svr(project, "restart", str(project.dir / "other.lua"), "an argument")
+        self.assertEqual(code, 1)
+        self.assertIn("other.lua:1:", text)
+        self.assertFalse(ended(pid))
+        self.assertEqual(self.svr(project, "restart", "--fresh")[0], 0)
 
     def test_reload_close_status_and_check_keep_their_exit_codes(self):
         project = self.made()

@@ -771,6 +771,16 @@ class Peers(ZmqCase):
         self.assertEqual({owner.recv(), owner.recv()}, {b"early", b"late"})
 
 
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        project = self.project("""function S:on_start()
+          self:info("bound %s", select(3, tiny.zmq.socket("PULL", { bind = self.conf["test.at"] })))
+        end""")
+        path = project.write("notes", "precious")
+        project.conf({"test.at": f"ipc://{path}"})
+        self.assertIn("EADDRINUSE", self.launch(project).wait_ready().wait_line("bound"))
+        self.assertEqual(path.read_text(), "precious")
+
+
 class Closing(ZmqCase):
     def test_the_file_of_an_ipc_endpoint_goes_unless_it_is_of_somebody_else_by_then(self):
         project = self.project("""function S:on_start()

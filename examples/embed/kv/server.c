@@ -140,7 +140,9 @@ void server_on_event(server *s, void *whose) {
     accept_one(s);
     return;
   }
-  ssize_t n = recv(c->fd, c->line + c->size, sizeof c->line - c->size, MSG_DONTWAIT);
+  size_t room = sizeof c->line - c->size;
+  if (room == 0 && memchr(c->line, '\n', c->size)) return; /* its lines wait for a policy */
+  ssize_t n = recv(c->fd, c->line + c->size, room, MSG_DONTWAIT);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0) { /* gone, or a line that is too long */
     drop(s, c);

@@ -3,8 +3,8 @@
  * something has changed. What is asked of libcurl outside of its callbacks waits for that, too. */
 #include "fetch.h"
 #include "buffer.h"
+#include "curl/multi.h"
 #include "curl/settings.h"
-#include "etcd/multi.h"
 
 #include <stdio.h>
 #include <stdlib.h>

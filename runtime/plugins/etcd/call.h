@@ -4,7 +4,7 @@
 #define TINY_ETCD_CALL_H
 
 #include "etcd.h"
-#include "multi.h"
+#include "curl/multi.h"
 
 #include <stdbool.h>
 

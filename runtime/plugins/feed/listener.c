@@ -2,10 +2,10 @@
  * listener.c -- whether a path is free is found out by connecting to it. The folder is
  * locked meanwhile, so that of two servers that start at once only one takes it. */
 #include "listener.h"
+#include "unix_address.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,35 +16,18 @@
 
 enum { BACKLOG = 1024 };
 
-static int unix_socket(void) {
-  return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
-
-static bool is_listened_at(const struct sockaddr_un *address) {
-  int fd = unix_socket();
-  bool taken = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                           errno == EAGAIN); /* EAGAIN: it has a full backlog */
-  if (fd >= 0) close(fd);
-  return taken;
-}
-
-static void remove_dead(const struct sockaddr_un *address) {
-  struct stat st;
-  if (lstat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) unlink(address->sun_path);
-}
-
 /* The mode is set before the file exists: there is no moment at which others may connect. */
 static int listen_at(const struct sockaddr_un *address) {
-  if (is_listened_at(address)) return -EADDRINUSE;
-  int fd = unix_socket();
+  int rc = tiny_unix_clear(address);
+  if (rc != 0) return rc;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
-  remove_dead(address);
   if (fchmod(fd, 0600) == 0 && bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 &&
       listen(fd, BACKLOG) == 0)
     return fd;
-  int error = errno;
+  rc = -errno;
   close(fd);
-  return -error;
+  return rc;
 }
 
 /* Returns a locked fd of the folder that 'path' is in, or a negative errno. */

@@ -15,14 +15,14 @@ struct zmq_file {
 };
 
 /* "@name" has no file, and what is made of "*" ZeroMQ removes itself. */
-static const char *path_of(const char *endpoint) {
+const char *zmq_files_path(const char *endpoint) {
   const char *path = endpoint + strlen("ipc://");
   if (strncmp(endpoint, "ipc://", strlen("ipc://")) != 0) return NULL;
   return *path == '@' || *path == '*' ? NULL : path;
 }
 
 void zmq_files_note(tiny_zmq_socket *s, const char *endpoint) {
-  const char *path = path_of(endpoint);
+  const char *path = zmq_files_path(endpoint);
   struct stat st;
   zmq_file *file;
   if (!path || lstat(path, &st) != 0) return;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * socket.c -- sockets by their type, with options, endpoints and keys. */
 #include "sockets.h"
+#include "unix_address.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 /* Longest pause between attempts to connect: with hundreds of peers away they add up. */
 enum { RECONNECT_MAX_MS = 2000 };
@@ -81,27 +79,18 @@ int zmq_sockets_change(tiny_zmq_socket *s, const tiny_zmq_order *o) {
 
 /* -- endpoints ------------------------------------------------------------- */
 
-/* ZeroMQ takes the path of an ipc endpoint away from whoever serves there, without a word. */
-static bool is_served(const char *endpoint) {
+/* ZeroMQ takes whatever lies at the path of an ipc endpoint away, without a word. */
+static int make_way(const char *endpoint) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  const char *path = endpoint + strlen("ipc://");
-  if (strncmp(endpoint, "ipc://", 6) != 0 || *path == '@' ||
-      strlen(path) >= sizeof address.sun_path)
-    return false;
+  const char *path = zmq_files_path(endpoint);
+  if (!path || strlen(path) >= sizeof address.sun_path) return 0;
   strcpy(address.sun_path, path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  bool served =
-      fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN);
-  if (fd >= 0) close(fd);
-  return served;
+  errno = -tiny_unix_clear(&address);
+  return errno == 0 ? 0 : -1;
 }
 
 static int bind_to(tiny_zmq_socket *s, const char *endpoint) {
-  if (is_served(endpoint)) {
-    errno = EADDRINUSE;
-    return -1;
-  }
-  if (zmq_bind(s->zmq, endpoint) != 0) return -1;
+  if (make_way(endpoint) != 0 || zmq_bind(s->zmq, endpoint) != 0) return -1;
   zmq_files_note(s, endpoint);
   return 0;
 }

@@ -69,6 +69,7 @@ void zmq_message_free(tiny_zmq_socket *socket);
 
 /* -- files.c: what ipc endpoints leave behind */
 
+const char *zmq_files_path(const char *endpoint); /* of an ipc endpoint; NULL: it has none */
 void zmq_files_note(tiny_zmq_socket *socket, const char *endpoint); /* it was just bound there */
 void zmq_files_remove(tiny_zmq_socket *socket);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * multi.h -- libcurl's transfers on a uv loop. */
-#ifndef TINY_ETCD_MULTI_H
-#define TINY_ETCD_MULTI_H
+#ifndef TINY_CURL_MULTI_H
+#define TINY_CURL_MULTI_H
 
 #include <curl/curl.h>
 #include <uv.h>

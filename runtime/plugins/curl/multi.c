@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * multi.c -- a uv_poll for each of libcurl's sockets, and one timer. */
-#include "multi.h"
+#include "curl/multi.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
