@@ -177,6 +177,21 @@ local function fixed_of(order)
   }, "\n")
 end
 
+-- The first endpoint whose port is none, or nil: ZeroMQ would take 70000 for 4464.
+local function wrong_port(endpoints)
+  for _, endpoint in ipairs(endpoints or {}) do
+    local port = endpoint:match("^tcp://.*:(%d+)$")
+    if port and tonumber(port) > 65535 then return endpoint end
+  end
+end
+
+-- The C side's, or nil, message, NAME.
+local function open(order, name)
+  local wrong = wrong_port(order.bind) or wrong_port(order.connect)
+  if wrong then return nil, wrong .. ": Invalid argument", "EINVAL" end
+  return core.open(order, key_of(order, name), fixed_of(order))
+end
+
 ---@class tiny.Zmq
 ---@field bind? string|string[]       endpoints: "tcp://127.0.0.1:5555", "ipc://path", "inproc://name"
 ---@field connect? string|string[]    tried again and again while nobody is there
@@ -210,7 +225,7 @@ function zmq.socket(type_name, options)
   local problem = check(type_name, options)
   if problem then error("tiny.zmq.socket: " .. problem, 2) end
   local order = order_of(type_name, options)
-  local socket, as_ordered, name = core.open(order, key_of(order, options.name), fixed_of(order))
+  local socket, as_ordered, name = open(order, options.name)
   if not socket then
     log.err("tiny.zmq.socket: %s", as_ordered)
     return nil, as_ordered, name

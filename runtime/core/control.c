@@ -15,6 +15,8 @@
 
 enum { FORCE_CLOSE_MS = 10000, WAIT_LOCK_MS = 1000 }; /* while no conf is in force */
 
+enum { LOOP_MS = 10 }; /* for the loop to come to a close: till then no Lua is overdue */
+
 /* The loop thread's two errands. */
 typedef struct listening {
   tiny_errand errand;
@@ -131,6 +133,7 @@ void tiny_control_begin_close(tiny_control *control) {
   tiny_conf_drop(conf);
   tiny_control_deadline(control, force);
   uv_update_time(&control->loop);
+  if (wait < LOOP_MS) wait = LOOP_MS;
   if (control->parts.overdue) uv_timer_start(&control->overdue, on_overdue, wait, 0);
   tiny_ask *ask = tiny_ask_new(TINY_ASK_CLOSE);
   if (ask) tiny_inbox_post(control->parts.inbox, ask);

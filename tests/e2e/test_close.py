@@ -120,10 +120,15 @@ class InOrder(ServerCase):
         self.assertEqual(server.lines("on_close"), ["INFO on_close close"])
 
     def test_without_wait_lock_delay_it_is_not_waited_for(self):
-        server = self.start("function S:run() while true do pcall(tiny.sleep, 60) end end\n" + ON_CLOSE,
+        server = self.start("""
+          function S:on_start() tiny.every(0.01, function() self:info("tick") end) end
+          function S:run() while true do pcall(tiny.sleep, 60) end end
+          function S:on_close(reason) self:info("on_close %s", reason) tiny.sleep(0.1) end""",
                             {"svr.close.wait_lock_delay": 0})
         self.assert_reloaded(server.project)
+        server.wait_line("tick")
         self.assertEqual(server.close(), 0)
+        self.assertNotIn("tick", server.output().partition("on_close close")[2])
         self.assertEqual(len(server.lines("on_close")), 2)
 
     def test_timers_fire_no_more_once_on_close_has_begun(self):

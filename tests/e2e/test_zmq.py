@@ -679,6 +679,7 @@ class Wrong(ZmqCase):
           for _, endpoint in ipairs {{ "{at}", "rubbish", "tcp://127.0.0.1:x", "tcp://203.0.113.1:5555", "ipc://taken" }} do
             self:info("nil %s: %s %s", tiny.zmq.socket("PULL", {{ bind = endpoint }}))
           end
+          self:info("port %s: %s %s", tiny.zmq.socket("PULL", {{ connect = "tcp://127.0.0.1:70000" }}))
           self:info("nil %s: %s %s", tiny.zmq.socket("PULL", {{ bind = "inproc://a", curve = {{ secret_key = "x", clients = {{}} }} }}))
         end""")
         other = self.context.socket(zmq.PULL)
@@ -687,7 +688,8 @@ class Wrong(ZmqCase):
         server.wait_line("nil nil: ", times=6)
         names = [line.split()[-1] for line in server.lines("nil nil: ")]
         self.assertEqual((names[0], names[1], names[4], names[5]), ("EADDRINUSE", "EINVAL", "EADDRINUSE", "EINVAL"))
-        self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 6)
+        self.assertEqual(len(server.lines("INFO port nil: tcp://127.0.0.1:70000: Invalid argument EINVAL")), 1)
+        self.assertEqual(len(server.lines("ERROR tiny.zmq.socket")), 7)
 
     def test_nothing_starts_while_the_script_is_loaded(self):
         for call in ('socket("PULL", { bind = "inproc://a" })', "keypair()"):
