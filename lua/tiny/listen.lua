@@ -27,11 +27,12 @@ local absent = { EADDRNOTAVAIL = true, EAFNOSUPPORT = true }
 local function listen_each(handle, endpoints, backlog)
   local bound, message, name = {}, nil, nil
   for _, endpoint in ipairs(endpoints) do
-    local at, code = acceptor.listen(handle, endpoint, backlog)
+    local at, code, why = acceptor.listen(handle, endpoint, backlog)
     if at then
       bound[#bound + 1] = at
     else
       message, name = task.failure(code)
+      message = why or message
       if not absent[name] then return nil, message, name end
     end
   end

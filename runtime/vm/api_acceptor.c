@@ -5,9 +5,11 @@
 #include "api_address.h"
 #include "api_tls.h"
 #include "conn.h"
+#include "pidfile.h"
 #include "runtime.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 typedef struct acceptor {
   tiny_acceptor base;
@@ -105,13 +107,23 @@ static int push_port(lua_State *L, const tiny_port *port, int rc) {
   return 2;
 }
 
+/* Whether that is the file that `tiny status` and the like find us by. */
+static bool is_control_socket(const tiny_generation *g, const tiny_endpoint *e) {
+  struct stat ours, theirs;
+  char *path = e->any.sa_family == AF_UNIX ? tiny_pidfile_path(g->conf, ".sock") : NULL;
+  bool same = path && stat(path, &ours) == 0 && stat(e->unix_path.sun_path, &theirs) == 0 &&
+              ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  free(path);
+  return same;
+}
+
 static tiny_acceptor *check(lua_State *L) {
   tiny_acceptor *a = tiny_handle_check(L, 1, &tiny_acceptor_kind)->thing;
   luaL_argcheck(L, a, 1, "it is closed");
   return a;
 }
 
-/* listen(acceptor, endpoint, backlog) -> where it is bound | nil, code */
+/* listen(acceptor, endpoint, backlog) -> where it is bound | nil, code, perhaps why */
 static int l_listen(lua_State *L) {
   int rc = UV_ECANCELED; /* on its way out it opens nothing more */
   tiny_generation *g = tiny_generation_acting(L, "listening");
@@ -121,7 +133,10 @@ static int l_listen(lua_State *L) {
   tiny_port *port = NULL;
   if (g->life == TINY_ENTERED)
     port = tiny_port_listen(&g->runtime->sockets->harbour, e, backlog, g->number, a, &rc);
-  return push_port(L, port, rc);
+  int results = push_port(L, port, rc);
+  if (rc != UV_EADDRINUSE || !is_control_socket(g, e)) return results;
+  lua_pushliteral(L, "this is the server's own control socket, <svr.name>.sock in svr.run_dir");
+  return results + 1;
 }
 
 /* adopt(acceptor, name, nth) -> where it is bound | nil, code */

@@ -206,13 +206,14 @@ class Requests(FetchCase):
         server = self.run_lua("""
           for _, bad in ipairs { {}, { url = 1 }, { url = url, body = 5 }, { url = url, bdy = "x" }, { url = url, timeout = "1" },
               { url = url, method = "G T" }, { url = url, headers = { ["A b"] = "c" } }, { url = url, headers = { A = "b\\r\\nC: d" } },
-              { url = url, headers = { A = print } }, { url = url .. "/\\0" }, "x" } do
+              { url = url, headers = { A = print } }, { url = url .. "/\\0" }, "x",
+              { url = url, timeout = -1 }, { url = url, redirects = 0 / 0 } } do
             local ok, err = pcall(tiny.http.request, bad)
             self:info("raises %s %s", not ok, err)
           end
           local function call() tiny.http.request { url = 5 } end
           self:info("raises %s %s", not pcall(call), select(2, pcall(call)))""")
-        server.wait_line("raises true", times=12)
+        server.wait_line("raises true", times=14)
         self.assertRegex(server.lines("raises true")[-1], r"main\.lua:\d+: tiny\.http\.request: url is a string")
         self.assertEqual(self.web.seen, [])
 

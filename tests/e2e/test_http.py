@@ -510,6 +510,7 @@ class Router(HttpCase):
       routes:get("/", show "root"):get("/users", show "users"):post("/users", show "new")
       routes:get("/users/:id", show "user"):get("/users/me", show "me"):delete("/users/:id", show "delete")
       routes:get("/users/:id/posts/:post", show "post"):get("/users/me/*rest", show "rest"):on("PURGE", "/users", show "purge")
+      routes:get("/any/:/of/:id", show "second")
       local listener = assert(tiny.http.serve(self.conf["test.address"], routes))
       self:info("at %s.", listener:address())
       for _, bad in ipairs { { "get", "/", print }, { "GET", "x", print }, { "GET", "/", 1 }, { "GET", "/*a/b", print } } do
@@ -527,7 +528,8 @@ class Router(HttpCase):
                 ("GET", "/users/me/posts/8", 200, "rest rest=posts/8"), ("GET", "/users/me/a/b/c", 200, "rest rest=a/b/c"),
                 ("PURGE", "/users", 200, "purge"), ("GET", "/users/", 404, "Not Found\n"), ("GET", "/none", 404, "Not Found\n"),
                 ("GET", "//", 404, "Not Found\n"), ("GET", "/users/7/posts", 404, "Not Found\n"),
-                ("PUT", "/users", 405, "Method Not Allowed\n"), ("OPTIONS", "/users/7", 204, ""), ("HEAD", "/users", 200, "")):
+                ("PUT", "/users", 405, "Method Not Allowed\n"), ("OPTIONS", "/users/7", 204, ""), ("HEAD", "/users", 200, ""),
+                ("GET", "/any/1/of/2", 200, "=1 id=2 second")):
             answer = self.ask(method, path, client=client)
             self.assertEqual((answer.status, answer.body.decode()), (status, body), (method, path))
         self.assertEqual(self.ask("PUT", "/users").headers["Allow"], "GET, HEAD, OPTIONS, POST, PURGE")

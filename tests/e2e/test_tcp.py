@@ -112,6 +112,16 @@ class Listen(TcpCase):
         self.launch(project).wait_ready().wait_line("EADDRINUSE")
         self.assertEqual(path.read_text(), "precious")
 
+    def test_the_control_socket_is_not_for_listening(self):
+        project = self.project("""function S:on_start()
+          self:info("%s %s %s", tiny.tcp.listen(self.conf["test.address"], print))
+        end""")
+        project.conf({"test.address": f"unix:{project.dir}/./test.sock"})
+        line = self.launch(project).wait_ready().wait_line("INFO nil")
+        self.assertIn("this is the server's own control socket", line)
+        self.assertIn("EADDRINUSE", line)
+        self.assertEqual(project.tiny("status").returncode, 0)
+
     def test_what_cannot_be_listened_on_is_told(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             server = self.on_start(f"""for _, address in ipairs {{ "127.0.0.1:{taken.getsockname()[1]}", "203.0.113.1:0",

@@ -41,6 +41,8 @@ local function problem_of(name, value)
     return "unknown option " .. tostring(name)
   elseif type(value) ~= kinds[name] then
     return ("%s is a %s, not a %s"):format(name, kinds[name], type(value))
+  elseif kinds[name] == "number" and (value < 0 or value ~= value) then
+    return ("%s is 0 or more, not %s"):format(name, value)
   elseif kinds[name] == "string" and value:find("%z") then
     return name .. " holds a NUL"
   elseif name == "method" and not value:find(token) then

@@ -45,7 +45,7 @@ function Router:on(method, pattern, handler)
   check(method, pattern, handler)
   local node, names, row = self.root, {}, nil
   for _, segment in ipairs(split(pattern)) do
-    names[#names + 1] = segment:match("^[:*](.+)")
+    names[#names + 1] = segment:match("^[:*](.*)")
     if segment:find("^%*") then
       node.rest = node.rest or {}
       row = node.rest

@@ -3,8 +3,8 @@
 #ifndef TINY_ETCD_CALL_H
 #define TINY_ETCD_CALL_H
 
-#include "etcd.h"
 #include "curl/multi.h"
+#include "etcd.h"
 
 #include <stdbool.h>
 
