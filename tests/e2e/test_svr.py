@@ -188,10 +188,13 @@ class InTheRepository(ServerCase):
         began = time.monotonic()
         with subprocess.Popen([ROOT / "svr.sh", "run", "-c", project.dir / "conf.lua"],
                               stderr=subprocess.DEVNULL) as process:
-            wait_for(lambda: project.tiny("status").returncode == 0, "the server")
-            seconds = time.monotonic() - began
-            process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(WAIT), 0)
+            try:
+                wait_for(lambda: project.tiny("status").returncode == 0, "the server")
+                seconds = time.monotonic() - began
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(WAIT), 0)
+            finally:
+                process.kill()  # or leaving would wait for it for ever
         return seconds
 
 
