@@ -116,9 +116,6 @@ bool tiny_task_was_cancelled(tiny_task *task);
 /* For an on_end: hand a failed task's error to on_except, unless it was only cancelled. */
 void tiny_task_report(tiny_task *task);
 
-/* Whether a failed task's error is tiny.cancelled: its own, or that of a task it has joined. */
-bool tiny_task_was_cancelled(tiny_task *task);
-
 /* Raise tiny.cancelled at its wait and at each later one. Harmless on an ended one. */
 void tiny_task_cancel(tiny_task *task);
 

@@ -61,6 +61,9 @@ class Stack(ServerCase):
         server.wait_line("main.lua:6: in ")
         self.assertEqual(server.state(), "running")
 
+    def test_it_says_that_nothing_runs_and_nothing_waits(self):
+        self.assertEqual(self.stack(self.start("")), "nothing runs; what waits:\nnothing\n")
+
     def test_sigquit_says_what_waits_when_nothing_runs(self):
         server = self.start("function S:run() tiny.sleep(60) end")
         server.signal(signal.SIGQUIT)
