@@ -210,6 +210,7 @@ static int l_finish(lua_State *L) {
   bool late = tiny_wait_late(deadline), mine = !c->writer || c->writer == task;
   int rc = mine ? tiny_stream_finish(&c->stream) : UV_EAGAIN;
   if (rc == UV_EAGAIN && !late) return park_writer(c, task, (tiny_bytes){0}, deadline);
+  if (c->writer == task) end_writing(c);
   if (rc != 0) return tiny_wait_failed(L, late ? UV_ETIMEDOUT : rc);
   return tiny_wait_true(L);
 }
