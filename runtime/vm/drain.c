@@ -122,7 +122,6 @@ void tiny_drain_turn(tiny *rt) {
   }
 }
 
-void tiny_drain_all(tiny *rt) {
+void tiny_drain_hurry(tiny *rt) {
   for (tiny_generation *g = rt->draining; g; g = g->next) g->drain_deadline = 0;
-  tiny_drain_turn(rt);
 }

@@ -65,6 +65,12 @@ static void stage_quiet(tiny *rt) {
   tiny_stage(rt, stage_on_close, tiny_conf_ms(rt->current->conf, "svr.reload_timeout"));
 }
 
+/* The task that was about to go on may be of one of them: they end with this turn, and not before. */
+static void cut_draining(tiny *rt) {
+  for (tiny_generation *g = rt->draining; g; g = g->next) tiny_duty_cut(g, true);
+  tiny_drain_hurry(rt);
+}
+
 void tiny_duty_fall(tiny_duty *d) {
   tiny *rt = d->runtime;
   tiny_warn(rt->log, "no longer the active (%s): standing by", d->deposed);
@@ -74,7 +80,7 @@ void tiny_duty_fall(tiny_duty *d) {
   tiny_quiesce(rt->current);
   tiny_duty_cut(rt->current, false);
   tiny_sockets_stop(rt->sockets);
-  tiny_drain_all(rt);
+  cut_draining(rt);
   tiny_duty_acts(d, false);
   tiny_stage(rt, stage_quiet, tiny_conf_ms(rt->current->conf, "svr.close.wait_lock_delay"));
 }

@@ -148,7 +148,8 @@ static void settle(tiny *rt) {
 
 /* What is still open belongs to states that are gone or to helpers that do not come back. */
 static void take_down(tiny *rt) {
-  tiny_drain_all(rt);
+  tiny_drain_hurry(rt);
+  tiny_drain_turn(rt);
   if (rt->current) tiny_retire(rt, rt->current);
   rt->current = NULL;
   tiny_duty_resign(rt->duty);

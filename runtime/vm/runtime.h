@@ -186,9 +186,9 @@ void tiny_closing_begin(tiny *runtime);
 bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what requests began */
 void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
-void tiny_drain_turn(tiny *runtime); /* retire those that have nothing left */
-void tiny_drain_all(tiny *runtime);  /* at the end: retire them whatever they hold */
-void tiny_drain_show(tiny *runtime); /* for status: who is left, and why */
+void tiny_drain_turn(tiny *runtime);  /* retire those that have nothing left */
+void tiny_drain_hurry(tiny *runtime); /* with the next of these all, whatever they hold */
+void tiny_drain_show(tiny *runtime);  /* for status: who is left, and why */
 void tiny_retire(tiny *runtime, tiny_generation *generation);
 
 /* -- helper threads (job.c) */

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from etcd_nodes import Etcd, needs_etcd
-from tiny_server import ServerCase, wait_for
+from tiny_server import WAIT, ServerCase, wait_for
 
 ETCD = None
 TTL = 2  # short, so that tests are
@@ -152,6 +152,36 @@ class TakenOver(ClusterCase):
         self.assertIn("no longer the active (timeout)", lines[-1])
         self.assertIn("on_standby timeout", self.said(one))
         self.standby(one)
+
+    def test_while_stopped_with_a_connection_of_an_older_generation_in_flight(self):
+        project = self.project("""
+          function S:on_start()
+            if self.generation > 1 then return end
+            tiny.tcp.listen("unix:" .. self.conf.address, function(stream)
+              stream:write("hello\\n")
+              while true do
+                tiny.sleep(0.001)
+                self:info("goes on")
+              end
+            end)
+          end""")
+        address = str(project.dir / "socket")
+        project.conf(self.conf({"address": address, "svr.close.force_close_delay": 60}))
+        one = self.launch(project).wait_ready()
+        self.active(one)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(address)
+            self.assertEqual(client.recv(9), b"hello\n")
+            other = self.standby(self.member())
+            self.assert_reloaded(project)
+            one.signal(signal.SIGSTOP)
+            self.active(other)
+            one.signal(signal.SIGCONT)
+            self.assertEqual(client.recv(9), b"")
+        one.wait_line("standing by: generation 3")
+        self.standby(one)
+        self.assertNotIn("goes on", one.output().split("no longer the active (timeout)")[1])
 
     def test_when_hung_the_process_ends(self):
         one, other = self.pair(TELL + "\nfunction S:run() if self.conf.hangs then while true do end end tiny.sleep(0.05) end")
