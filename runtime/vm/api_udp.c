@@ -4,6 +4,7 @@
 #include "handle.h"
 #include "runtime.h"
 #include "wait.h"
+#include "waiters.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,25 +18,18 @@ typedef struct udp {
   tiny_poll poll;
   tiny_poller *poller;
   unsigned refs; /* the claim's and those of handles */
-  tiny_task *reader, *writers;
+  tiny_task *reader;
+  tiny_waiters writers;
   char key[TINY_ENDPOINT_TEXT]; /* as it was asked for */
   tiny_endpoint endpoint;       /* where it is bound */
 } udp;
 
 /* -- life ------------------------------------------------------------------ */
 
-static void wake_writers(udp *u) {
-  while (u->writers) {
-    tiny_task *task = u->writers;
-    u->writers = task->later;
-    tiny_task_wake(task);
-  }
-}
-
 static void on_event(tiny_poll *poll, uint32_t events) {
   udp *u = (udp *)((char *)poll - offsetof(udp, poll));
   tiny_task *reader = events & EPOLLIN ? u->reader : NULL;
-  if (events & EPOLLOUT) wake_writers(u);
+  if (events & EPOLLOUT) tiny_waiters_wake(&u->writers, UINT_MAX);
   if (!reader) return;
   u->reader = NULL;
   tiny_task_resume(reader);
@@ -63,7 +57,7 @@ static void close_udp(tiny_claim *claim) {
   udp *u = (udp *)claim;
   close(tiny_poll_remove(u->poller, &u->poll));
   fail_reader(u);
-  wake_writers(u);
+  tiny_waiters_wake(&u->writers, UINT_MAX);
   drop(u);
 }
 
@@ -184,9 +178,7 @@ static int l_recv(lua_State *L) {
 }
 
 static void leave_writers(tiny_task *task) {
-  tiny_task **at = &((udp *)task->source)->writers;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+  tiny_waiters_remove(&((udp *)task->source)->writers, task);
 }
 
 /* send(socket, data, endpoint) -> true */
@@ -201,8 +193,7 @@ static int l_send(lua_State *L) {
   if (sendto(u->poll.fd, data, size, MSG_NOSIGNAL, &to->any, to->size) >= 0)
     return tiny_wait_true(L);
   if (errno != EAGAIN) return tiny_wait_failed(L, -errno);
-  task->later = u->writers;
-  u->writers = task;
+  tiny_waiters_add(&u->writers, task);
   return tiny_task_park(task, leave_writers, u);
 }
 

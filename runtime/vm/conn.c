@@ -12,14 +12,6 @@
 
 /* -- life ------------------------------------------------------------------ */
 
-static void wake_writers(tiny_conn *c) {
-  while (c->writers) {
-    tiny_task *task = c->writers;
-    c->writers = task->later;
-    tiny_task_wake(task);
-  }
-}
-
 /* A writer stays the writer until it has written all, so that nobody writes in between. */
 static void on_event(tiny_stream *stream) {
   tiny_conn *c = (tiny_conn *)stream;
@@ -65,7 +57,7 @@ void tiny_conn_close(tiny_conn *c) {
   fail_reader(c);
   if (c->writer) tiny_task_wake_failed(c->writer, UV_ECANCELED);
   c->writer = NULL;
-  wake_writers(c);
+  tiny_waiters_wake(&c->writers, UINT_MAX);
 }
 
 void tiny_conn_drop(tiny_conn *c) {
@@ -138,7 +130,7 @@ static int l_read(lua_State *L) {
 
 static void end_writing(tiny_conn *c) {
   c->writer = NULL;
-  wake_writers(c);
+  tiny_waiters_wake(&c->writers, UINT_MAX);
 }
 
 /* Who is cancelled while it writes, by a reload above all, has written: the stream goes on with it. */
@@ -157,9 +149,7 @@ static void leave_writer(tiny_task *task) {
 
 static void leave_writers(tiny_task *task) {
   tiny_conn *c = task->source;
-  tiny_task **at = &c->writers;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+  tiny_waiters_remove(&c->writers, task);
   if (keeps(task)) tiny_stream_keep(&c->stream, task->text, task->text_size, false);
 }
 
@@ -173,10 +163,7 @@ static int park_writer(tiny_conn *c, tiny_task *task, tiny_bytes written, uint64
     c->writer = task;
     return tiny_task_park_until(task, leave_writer, c, deadline);
   }
-  tiny_task **at = &c->writers;
-  while (*at) at = &(*at)->later;
-  task->later = NULL;
-  *at = task;
+  tiny_waiters_add(&c->writers, task);
   return tiny_task_park_until(task, leave_writers, c, deadline);
 }
 

@@ -7,6 +7,7 @@
 #include "checkpoint.h"
 #include "runtime.h"
 #include "store.h"
+#include "waiters.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -32,12 +33,12 @@ typedef struct saving {
 struct tiny_saver {
   tiny *runtime;
   uv_timer_t due;
-  uint64_t sequence;  /* of the last one begun */
-  bool alone;         /* the next one keeps nothing of before */
-  bool wanted;        /* one more of the generation in force */
-  bool hurried;       /* the timer was set for those who wait, not for the span */
-  uint64_t share_ns;  /* not before then to etcd again, by tiny_timers_now() */
-  tiny_task *waiting; /* who asked for one, by task->later; task->source is its sequence at least */
+  uint64_t sequence;    /* of the last one begun */
+  bool alone;           /* the next one keeps nothing of before */
+  bool wanted;          /* one more of the generation in force */
+  bool hurried;         /* the timer was set for those who wait, not for the span */
+  uint64_t share_ns;    /* not before then to etcd again, by tiny_timers_now() */
+  tiny_waiters waiting; /* who asked for one; task->source is its sequence at least */
   saving *under_way;
   bool failing; /* and that was told */
   int rc;       /* why the last one failed */
@@ -90,13 +91,11 @@ static void note_success(tiny_saver *s, const saving *w) {
 
 /* Those that waited for this one or an earlier one. Each gets nil, ok. */
 static void wake(tiny_saver *s, const saving *w) {
-  for (tiny_task **at = &s->waiting; *at;) {
-    tiny_task *task = *at;
-    if (task->generation != w->generation || (uintptr_t)task->source > w->checkpoint.sequence) {
-      at = &task->later;
+  for (tiny_task *task = s->waiting.first, *next; task; task = next) {
+    next = task->later;
+    if (task->generation != w->generation || (uintptr_t)task->source > w->checkpoint.sequence)
       continue;
-    }
-    *at = task->later;
+    tiny_waiters_remove(&s->waiting, task);
     task->leave = NULL;
     lua_pushnil(task->co);
     lua_pushboolean(task->co, w->rc == 0);
@@ -235,13 +234,13 @@ static void begin(tiny_saver *s, tiny_generation *g, bool asked) {
 static bool must_wait(tiny_saver *s) {
   uint64_t now = tiny_timers_now();
   if (!tiny_duty_serves(s->runtime->duty) || may_share(s) || is_closing(s)) return false;
-  arm(s, s->waiting->generation->conf, (s->share_ns - now) / 1000000 + 1, true);
+  arm(s, s->waiting.first->generation->conf, (s->share_ns - now) / 1000000 + 1, true);
   return true;
 }
 
 static void go_on(tiny_saver *s) {
   if (s->under_way) return;
-  if (s->waiting && !must_wait(s)) begin(s, s->waiting->generation, true);
+  if (s->waiting.first && !must_wait(s)) begin(s, s->waiting.first->generation, true);
   if (s->wanted && !s->under_way) begin(s, s->runtime->current, false);
 }
 
@@ -295,9 +294,7 @@ void tiny_saver_close(tiny_saver *s) { uv_close((uv_handle_t *)&s->due, on_close
 static tiny_saver *saver_of(lua_State *L) { return tiny_generation_of(L)->runtime->saver; }
 
 static void leave(tiny_task *task) {
-  tiny_task **at = &task->generation->runtime->saver->waiting;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+  tiny_waiters_remove(&task->generation->runtime->saver->waiting, task);
 }
 
 static int refuse(lua_State *L, int rc, const char *why) {
@@ -316,10 +313,7 @@ static int l_save(lua_State *L) {
     return refuse(L, UV_ENOTSUP, "checkpoints are off (svr.checkpoint.span is 0)");
   if (g->life == TINY_DRAINING)
     return refuse(L, UV_ECANCELED, "a newer generation is in force: the context is that one's");
-  tiny_task **at = &s->waiting;
-  while (*at) at = &(*at)->later;
-  *at = task;
-  task->later = NULL;
+  tiny_waiters_add(&s->waiting, task);
   arm(s, g->conf, 0, true);
   return tiny_task_park(task, leave, (void *)(uintptr_t)(s->sequence + 1));
 }
