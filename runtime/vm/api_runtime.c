@@ -76,13 +76,12 @@ static void on_step_end(tiny_task *task) {
   tiny_closing_ask(rt, "error", 0, TINY_EXIT_EXCEPT);
 }
 
-/* step(fn, ...): ask on_except in a task that a reload or close does not cancel */
+/* step(fn, a few...): ask on_except in a task that a reload or close does not cancel */
 static int l_step(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "a callback");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
   tiny_task *task = tiny_task_new(L, g, TINY_TASK_STEP);
-  if (!lua_checkstack(task->co, count)) return luaL_error(L, "too many arguments");
   lua_xmove(L, task->co, count);
   task->name = "on_except";
   task->on_end = on_step_end;

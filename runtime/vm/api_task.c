@@ -33,6 +33,10 @@ static int l_sleep(lua_State *L) {
   return tiny_task_sleep(tiny_task_here(L, "tiny.sleep"), seconds);
 }
 
+/* lua_checkstack() would raise where nobody is to catch it when memory is short, and for a few there
+ * always is room. */
+static bool has_room(lua_State *co, int count) { return count <= 10 || lua_checkstack(co, count); }
+
 /* go(fn, ...) -> task */
 static int l_go(lua_State *L) {
   tiny_generation *g = tiny_generation_of(L);
@@ -50,7 +54,7 @@ static int l_go(lua_State *L) {
   task->box = box;
   note_origin(L, task);
   lua_insert(L, 1); /* box fn ... */
-  if (!tiny_task_has_room(task->co, count)) {
+  if (!has_room(task->co, count)) {
     task->cancelled = true; /* it ends without having begun */
     tiny_task_ready(task, 0);
     return luaL_error(L, "too many arguments");
@@ -60,7 +64,7 @@ static int l_go(lua_State *L) {
   return 1;
 }
 
-/* join(task) -> nil, ok, results or error: at once when it has ended */
+/* join(task) -> ok, results or error */
 static int l_join(lua_State *L) {
   tiny_task *joined = check_task(L, 1);
   tiny_task *task = tiny_task_here(L, "task:join");

@@ -16,6 +16,7 @@
 #include "interrupt.h"
 #include "scheduler.h"
 #include "timers.h"
+#include "waiters.h"
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,8 +49,8 @@ struct tiny_task {
   int passes;             /* values on co to resume it with */
   tiny_task **box;        /* Lua's handle on it, NULL when nobody holds one */
   tiny_task *prev, *next; /* all tasks of the generation */
-  tiny_task *later;       /* the ready queue, or the joiners of one task */
-  tiny_task *joiners;
+  tiny_task *later;       /* in the ready queue, or among waiters */
+  tiny_waiters joiners;
   void (*leave)(tiny_task *task); /* take it off what it waits for; NULL: it does not wait */
   void *source;                   /* what it waits for, the binding's own */
   const char *text; /* what it waits to have written, on its stack; the binding's too */
@@ -110,6 +111,12 @@ void tiny_task_resume_with(tiny_task *task, int passes);
  * code (lua/tiny/task.lua, task.wait). In the next turn. */
 void tiny_task_wake_failed(tiny_task *task, int code);
 
+/* It waits no longer: off what it waited for. Harmless on one that does not. */
+void tiny_task_leave(tiny_task *task);
+
+/* Whether what a failed one died of is tiny.cancelled: its own, or that of a task it has joined. */
+bool tiny_task_was_cancelled(const tiny_task *task);
+
 /* For an on_end: hand a failed task's error to on_except, unless it was only cancelled. */
 void tiny_task_report(tiny_task *task);
 
@@ -131,12 +138,8 @@ unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind
 /* Forget every task of a generation whose Lua never runs again. */
 void tiny_tasks_abandon(tiny_generation *generation);
 
-/* Room for so many values on a coroutine that does not run. lua_checkstack() would raise where nobody
- * is to catch it when memory is short, and for a few there always is room. */
-bool tiny_task_has_room(lua_State *co, int count);
-
 /* Ends of lua_CFunctions that wait: for so many seconds, 0 being a turn of the loop; for the end of
- * another task, the results then being nil, ok and its results or its error. */
+ * another task, with ok and its results or its error (wait.h). */
 int tiny_task_sleep(tiny_task *task, double seconds);
 int tiny_task_join(tiny_task *task, tiny_task *joined);
 
