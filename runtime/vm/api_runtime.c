@@ -20,7 +20,7 @@ static int l_close(lua_State *L) {
   if (!(code >= 0 && code <= 255))
     return tiny_misuse(L, "self:close: an exit code from 0 to 255 is expected");
   tiny_generation_acting(L, "self:close");
-  tiny_close(runtime_of(L), delay, (int)code, NULL, NULL);
+  tiny_closing_ask(runtime_of(L), "close", delay, (int)code);
   return 0;
 }
 

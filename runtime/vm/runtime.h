@@ -99,7 +99,7 @@ struct tiny {
   uint64_t stage_deadline; /* CLOCK_MONOTONIC ns, 0 is none */
   uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
   tiny_task *step;         /* the callback that a stage waits for */
-  bool step_failed;
+  bool step_failed, step_cancelled; /* it ended by an error; by tiny.cancelled */
   const char *step_name; /* which it was, a literal */
   tiny_failure failure;
 
@@ -160,7 +160,7 @@ bool tiny_stage_late(const tiny *runtime);
 void tiny_step_begin(tiny *runtime, tiny_generation *generation, const char *name,
                      const char *argument);
 bool tiny_step_pending(const tiny *runtime);
-/* Give the pending step up: its task is cancelled and its outcome no longer looked at. */
+/* Give the step up: its outcome is no longer looked at, and its task cancelled if it goes on. */
 void tiny_step_drop(tiny *runtime);
 /* Why the step failed, with its place, copied into 'why'; its traceback goes to the log. */
 void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);

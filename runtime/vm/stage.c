@@ -29,12 +29,13 @@ static void on_step_end(tiny_task *task) {
   if (rt->step != task) return;
   rt->step = NULL;
   rt->step_failed = task->failed;
+  rt->step_cancelled = task->failed && tiny_task_was_cancelled(task);
   rt->step_name = task->name;
   if (task->failed) rt->failure = tiny_task_failure(task);
 }
 
 void tiny_step_begin(tiny *rt, tiny_generation *g, const char *name, const char *argument) {
-  rt->step_failed = false;
+  rt->step_failed = rt->step_cancelled = false;
   rt->step_name = name;
   rt->step = tiny_generation_start(g, TINY_TASK_STEP, name, argument, on_step_end);
   if (rt->step)
@@ -48,6 +49,7 @@ bool tiny_step_pending(const tiny *rt) { return rt->step != NULL; }
 void tiny_step_drop(tiny *rt) {
   tiny_task *task = rt->step;
   rt->step = NULL;
+  tiny_failure_free(&rt->failure);
   if (task) tiny_task_cancel(task);
 }
 
@@ -72,7 +74,7 @@ static bool has_place(const char *message, const char *place) {
   return colon && strstr(message, colon + 1) != NULL;
 }
 
-void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
+static void tell(tiny *rt, const char *name, char *why, size_t why_size) {
   char place[160];
   const char *message = rt->failure.message ? rt->failure.message : "not enough memory";
   const char *trace = rt->failure.trace ? rt->failure.trace : message;
@@ -81,6 +83,14 @@ void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
   snprintf(why, why_size, "%s: %s%s%s", name, add ? place : "", add ? ": " : "", message);
   tiny_err(rt->log, "%s failed: %s", name, trace);
   tiny_state_error(&rt->state, message, rt->failure.trace);
+}
+
+/* What closing has cut short is no error. */
+void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
+  if (rt->step_cancelled && rt->closing.wanted)
+    snprintf(why, why_size, "%s: the server is closing", name);
+  else
+    tell(rt, name, why, why_size);
   tiny_failure_free(&rt->failure);
 }
 
