@@ -35,4 +35,9 @@ function worker.run(setup, missed)
   return result
 end
 
+-- The process is the runtime's, and runs on another thread.
+function os.exit() -- luacheck: ignore 122
+  error("os.exit in a thread timer: have its on_done close the server", 2)
+end
+
 return worker

@@ -183,6 +183,7 @@ function M.stuck() os.execute("sleep 30") return "never" end
 function M.fail() local function deep() error("thread mishap") end deep() end
 function M.odd() return print end
 function M.wait() tiny.sleep(1) end
+function M.exit() os.exit(7) end
 return M
 """
 
@@ -225,6 +226,11 @@ class Threads(ServerCase):
     def test_waits_of_tasks_say_that_it_may_block(self):
         server = self.threads(self.add("wait"))
         self.assertIn("tiny.sleep in a thread timer", server.wait_line("on_except"))
+
+    def test_the_process_is_not_its_own_to_end(self):
+        server = self.threads(self.add("exit"))
+        self.assertIn("os.exit in a thread timer", server.wait_line("on_except"))
+        self.assertEqual(server.close(), 0)
 
     def test_a_function_that_is_not_there_is_told_at_once(self):
         server = self.threads(self.add("missing", 3600))
