@@ -150,8 +150,7 @@ static const luaL_Reg functions[] = {
     {"new", l_new}, {"listen", l_listen}, {"adopt", l_adopt}, {"close", l_close}, {NULL, NULL}};
 
 int luaopen_tiny_acceptor(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &tiny_acceptor_kind, none);
+  tiny_handle_register(L, &tiny_acceptor_kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

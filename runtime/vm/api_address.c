@@ -132,8 +132,7 @@ static const luaL_Reg functions[] = {
     {"parse", l_parse}, {"ask", l_ask}, {"answer", l_answer}, {NULL, NULL}};
 
 int luaopen_tiny_address(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -109,8 +109,7 @@ static const luaL_Reg functions[] = {
     {"start", l_start}, {"environ", l_environ}, {"wait", l_wait}, {NULL, NULL}};
 
 int luaopen_tiny_exec(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

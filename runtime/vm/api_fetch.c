@@ -239,8 +239,7 @@ static const luaL_Reg functions[] = {{"start", l_start}, {"head", l_head}, {"bod
                                      {NULL, NULL}};
 
 int luaopen_tiny_fetch(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -95,8 +95,7 @@ static const luaL_Reg functions[] = {
     {"open", l_open}, {"close", l_close}, {"shake", l_shake}, {NULL, NULL}};
 
 int luaopen_tiny_tls(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -221,10 +221,9 @@ static const luaL_Reg functions[] = {{"bind", l_bind},       {"recv", l_recv},  
                                      {"address", l_address}, {"close", l_close}, {NULL, NULL}};
 
 int luaopen_tiny_udp(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, functions);
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_setfield(L, -2, "handle"); /* the metatable, for lua/tiny/udp.lua */
   return 1;
 }

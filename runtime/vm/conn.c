@@ -295,10 +295,9 @@ static const luaL_Reg functions[] = {
 };
 
 int luaopen_tiny_stream(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, functions);
-  tiny_handle_register(L, &tiny_conn_kind, none);
+  tiny_handle_register(L, &tiny_conn_kind);
   lua_setfield(L, -2, "handle"); /* the metatable, for lua/tiny/stream.lua */
   return 1;
 }

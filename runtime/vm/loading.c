@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
 
@@ -15,7 +14,6 @@ static const uint64_t STUCK_NS =
 struct tiny_loading {
   tiny_job job;
   tiny_generation *generation;
-  char *conf, *script;
   uint64_t timeout_ms;
   int rc;
   bool abandoned; /* loop thread: nobody waits for it any more */
@@ -26,14 +24,9 @@ typedef struct tiny_loading loading;
 
 static void load(tiny_job *job) {
   loading *l = (loading *)job;
-  l->rc =
-      tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
-}
-
-static void free_loading(loading *l) {
-  free(l->conf);
-  free(l->script);
-  free(l);
+  const tiny *rt = job->runtime;
+  l->rc = tiny_generation_load(l->generation, rt->conf_path, rt->script, l->timeout_ms, l->why,
+                               sizeof l->why);
 }
 
 static void on_loaded(tiny_job *job) {
@@ -54,7 +47,7 @@ static void on_loaded(tiny_job *job) {
       tiny_change_refused(rt);
     }
   }
-  free_loading(l);
+  free(l);
 }
 
 /* The deadline hook stops Lua; what is stuck in C is left to its thread. */
@@ -76,16 +69,19 @@ static void stage_loading(tiny *rt) {
     tiny_change_abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
 }
 
-static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
+static loading *start(tiny *rt, uint64_t timeout_ms) {
   loading *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->job = (tiny_job){.work = load, .done = on_loaded};
   l->timeout_ms = timeout_ms;
-  l->conf = strdup(rt->conf_path);
-  l->script = rt->script ? strdup(rt->script) : NULL;
   l->generation = tiny_generation_new(rt, rt->last_number + 1);
-  if (l->generation) l->generation->shared = tiny_duty_shared(rt->duty);
-  return l;
+  if (l->generation) {
+    l->generation->shared = tiny_duty_shared(rt->duty);
+    if (tiny_job_start(rt, &l->job) == 0) return l;
+    tiny_generation_close(l->generation);
+  }
+  free(l);
+  return NULL;
 }
 
 void tiny_change_begin(tiny *rt) {
@@ -95,10 +91,8 @@ void tiny_change_begin(tiny *rt) {
                                     : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
   c->wanted = false;
   c->from = rt->current;
-  loading *l = loading_new(rt, timeout_ms);
-  if (!l || !l->conf || !l->generation || tiny_job_start(rt, &l->job) != 0) {
-    if (l && l->generation) tiny_generation_close(l->generation);
-    if (l) free_loading(l);
+  loading *l = start(rt, timeout_ms);
+  if (!l) {
     snprintf(c->why, sizeof c->why, "no memory or thread to load a generation");
     tiny_change_refused(rt);
     return;
