@@ -68,9 +68,5 @@ static void refresh_levels(tiny_ask *ask) {
 
 void tiny_asked_levels(void *data) {
   tiny *rt = data;
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = refresh_levels;
-  ask->data = rt;
-  tiny_inbox_post(rt->inbox, ask);
+  tiny_inbox_call(rt->inbox, refresh_levels, rt);
 }
