@@ -6,6 +6,7 @@
 #include "api_tls.h"
 #include "conn.h"
 #include "runtime.h"
+#include "wait.h"
 
 #include <stdlib.h>
 
@@ -59,12 +60,10 @@ static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_e
   tiny_generation *g = call.acceptor->generation;
   call.conn = tiny_conn_new(g, fd, peer, port);
   if (!call.conn) return;
-  if (tiny_tls_wrap(base->tls, &call.conn->stream, NULL) != 0) {
+  if (tiny_tls_wrap(base->tls, &call.conn->stream, NULL) == 0)
+    tiny_lua_try(g, start_protected, &call, "a connection was closed at once");
+  else
     tiny_err(g->runtime->log, "a connection was closed at once: not enough memory");
-  } else if (lua_cpcall(g->L, start_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "a connection was closed at once: %s", lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
-  }
   tiny_conn_drop(call.conn);
 }
 
@@ -96,13 +95,9 @@ static int l_new(lua_State *L) {
 }
 
 static int push_port(lua_State *L, const tiny_port *port, int rc) {
-  if (port) {
-    tiny_endpoint_push_text(L, tiny_port_endpoint(port));
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  if (!port) return tiny_failed(L, rc);
+  tiny_endpoint_push_text(L, tiny_port_endpoint(port));
+  return 1;
 }
 
 static tiny_acceptor *check(lua_State *L) {

@@ -90,14 +90,12 @@ static int l_ask(lua_State *L) {
   q->asker.answer = on_answer;
   q->resolver = g->runtime->sockets->resolver;
   int rc = tiny_resolver_ask(q->resolver, &address, &q->asker);
-  if (rc == 0) {
-    tiny_handle_set(handle, q);
-    return 1;
+  if (rc != 0) {
+    free(q);
+    return tiny_failed(L, rc);
   }
-  free(q);
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  tiny_handle_set(handle, q);
+  return 1;
 }
 
 static void leave(tiny_task *task) { ((question *)task->source)->task = NULL; }

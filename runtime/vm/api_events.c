@@ -70,11 +70,7 @@ void tiny_request_carry(tiny_http_server *base, tiny_http_conn *c) {
   uint64_t former = c->serial;
   if (((tiny_task *)c->owner)->generation == g) return;
   tiny_http_renumber(c);
-  if (tiny_lua_call(g, carry_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "a stream of events could not be carried over: %s",
-             lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
-  }
+  tiny_lua_try(g, carry_protected, &call, "a stream of events could not be carried over");
   if (!call.task) {
     c->serial = former;
     return;

@@ -50,11 +50,7 @@ static int l_start(lua_State *L) {
   tiny_handle *handle = tiny_handle_new(L, &kind);
   tiny_child *child = tiny_child_start(sockets->harbour.poller, &sockets->children, &command, input,
                                        input_size, limit < 1e15 ? (size_t)limit : SIZE_MAX, &rc);
-  if (!child) {
-    lua_pushnil(L);
-    lua_pushinteger(L, rc);
-    return 2;
-  }
+  if (!child) return tiny_failed(L, rc);
   child->on_over = on_over;
   tiny_handle_set(handle, child);
   return 1;

@@ -131,14 +131,10 @@ static int l_bind(lua_State *L) {
   tiny_handle *handle = tiny_handle_new(L, &kind);
   int rc = UV_ECANCELED; /* on its way out it opens nothing more */
   udp *u = g->life == TINY_ENTERED ? claim(&g->runtime->sockets->harbour, e, g->number, &rc) : NULL;
-  if (u) {
-    u->refs++;
-    tiny_handle_set(handle, u);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  if (!u) return tiny_failed(L, rc);
+  u->refs++;
+  tiny_handle_set(handle, u);
+  return 1;
 }
 
 /* -- using ----------------------------------------------------------------- */

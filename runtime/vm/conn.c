@@ -223,13 +223,9 @@ static int l_open(lua_State *L) {
   tiny_handle *handle = tiny_handle_new(L, &tiny_conn_kind);
   int fd = start_connecting(e);
   tiny_conn *c = fd >= 0 ? tiny_conn_new(g, fd, e, NULL) : NULL;
-  if (c) {
-    tiny_handle_set(handle, c);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, fd < 0 ? fd : UV_ENOMEM);
-  return 2;
+  if (!c) return tiny_failed(L, fd < 0 ? fd : UV_ENOMEM);
+  tiny_handle_set(handle, c);
+  return 1;
 }
 
 /* The kernel may connect a socket with itself when nobody listens on a local port. */

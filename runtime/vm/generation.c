@@ -171,11 +171,7 @@ static int call_protected(lua_State *L) {
 
 int tiny_generation_call(tiny_generation *g, const char *name) {
   start_call call = {g, TINY_TASK_STEP, name, NULL, NULL};
-  if (tiny_lua_call(g, call_protected, &call) == 0) return 0;
-  const char *text = lua_tostring(g->L, -1);
-  tiny_err(g->runtime->log, "%s: %s", name, text ? text : "(error without a message)");
-  lua_pop(g->L, 1);
-  return -1;
+  return tiny_lua_try(g, call_protected, &call, name);
 }
 
 static int enter_protected(lua_State *L) {

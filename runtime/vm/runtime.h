@@ -96,11 +96,11 @@ struct tiny {
 
   /* What goes on between the loop's turns: called after each until it sets another. */
   void (*stage)(tiny *runtime);
-  uint64_t stage_deadline; /* CLOCK_MONOTONIC ns, 0 is none */
-  uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
-  tiny_task *step;         /* the callback that a stage waits for */
+  uint64_t stage_deadline;          /* CLOCK_MONOTONIC ns, 0 is none */
+  uv_timer_t stage_timer;           /* only turns the loop when the deadline has come */
+  tiny_task *step;                  /* the callback that a stage waits for */
   bool step_failed, step_cancelled; /* it ended by an error; by tiny.cancelled */
-  const char *step_name; /* which it was, a literal */
+  const char *step_name;            /* which it was, a literal */
   tiny_failure failure;
 
   unsigned jobs; /* helper threads at work */
@@ -127,6 +127,8 @@ bool tiny_lua_lasts(const tiny_generation *generation);
 /* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if
  * it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
+/* The same, and an error is logged: "what: error". Returns 0 or -1. */
+int tiny_lua_try(tiny_generation *generation, lua_CFunction fn, void *data, const char *what);
 /* Say what a task is, in a line; a tiny_what_fn. */
 void tiny_task_describe(tiny_report *report, const void *task, lua_State *L);
 

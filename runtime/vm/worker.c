@@ -282,10 +282,9 @@ static int deliver_protected(lua_State *L) {
 }
 
 static void deliver(tiny_worker *w) {
-  tiny *rt = w->runtime;
-  if (tiny_lua_call(rt->current, deliver_protected, w) == 0) return;
-  tiny_err(rt->log, "thread timer \"%s\": %s", w->key, lua_tostring(rt->current->L, -1));
-  lua_pop(rt->current->L, 1);
+  char what[128];
+  snprintf(what, sizeof what, "thread timer \"%s\"", w->key);
+  tiny_lua_try(w->runtime->current, deliver_protected, w, what);
 }
 
 static void come_to_rest(tiny_worker *w) {
