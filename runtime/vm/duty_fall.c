@@ -51,10 +51,8 @@ static void stage_on_close(tiny *rt) {
   tiny_stage(rt, stage_save, 0);
 }
 
-static bool at_work(tiny *rt) {
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++)
-    if (tiny_tasks_count(rt->current, kind, true) > 0) return true;
-  return tiny_workers_busy(rt);
+static bool at_work(const tiny *rt) {
+  return tiny_tasks_total(rt->current) > 0 || tiny_workers_busy(rt);
 }
 
 static void stage_quiet(tiny *rt) {

@@ -191,7 +191,7 @@ static int enter_protected(lua_State *L) {
   else
     lua_pushnil(L);
   lua_call(L, 4, 1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, g->server); /* its slot was taken at opening */
+  g->server = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 

@@ -254,6 +254,16 @@ unsigned tiny_tasks_count(const tiny_generation *g, tiny_task_kind kind, bool of
   return g->live[0][kind] + (of_request ? g->live[1][kind] : 0);
 }
 
+static unsigned sum(const unsigned live[TINY_TASK_KINDS]) {
+  unsigned total = 0;
+  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) total += live[kind];
+  return total;
+}
+
+unsigned tiny_tasks_total(const tiny_generation *g) { return sum(g->live[0]) + sum(g->live[1]); }
+
+unsigned tiny_tasks_of_requests(const tiny_generation *g) { return sum(g->live[1]); }
+
 /* Who waits for the end of a task learns that it will not come. */
 static void end_abandoned(tiny_task *task) {
   if (task->ended || !task->on_end) return;

@@ -135,6 +135,10 @@ void tiny_tasks_cancel(tiny_generation *generation);
 /* How many live tasks there are of a kind; with 'of_request' false only those no request began. */
 unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind, bool of_request);
 
+/* How many of all kinds, and how many of these a request began. */
+unsigned tiny_tasks_total(const tiny_generation *generation);
+unsigned tiny_tasks_of_requests(const tiny_generation *generation);
+
 /* Forget every task of a generation whose Lua never runs again. */
 void tiny_tasks_abandon(tiny_generation *generation);
 
