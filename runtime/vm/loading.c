@@ -6,10 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
-
-static const uint64_t STUCK_NS =
-    500000000; /* past its deadline a candidate does not even run Lua */
+/* So long past its deadline a candidate does not even run Lua. */
+static const uint64_t STUCK_NS = 500000000;
 
 struct tiny_loading {
   tiny_job job;
@@ -87,8 +85,8 @@ static loading *start(tiny *rt, uint64_t timeout_ms) {
 void tiny_change_begin(tiny *rt) {
   tiny_change *c = &rt->change;
   if (rt->current) tiny_notify_reloading(rt->notify);
-  uint64_t timeout_ms = rt->current ? tiny_conf_ms(rt->current->conf, "svr.load_timeout")
-                                    : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
+  uint64_t timeout_ms =
+      rt->current ? tiny_conf_ms(rt->current->conf, "svr.load_timeout") : TINY_FIRST_LOAD_MS;
   c->wanted = false;
   c->from = rt->current;
   loading *l = start(rt, timeout_ms);

@@ -29,7 +29,10 @@
 #include "worker.h"
 #include <time.h>
 
-enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or several */
+enum {
+  TINY_WHY = 4096,         /* room for a reason: a message with its place, or several */
+  TINY_LOG_FLUSH_MS = 2000 /* how long what was logged may take to be written at the end */
+};
 
 /* One change of generation, from nothing (the start) or from the one in force (a reload). */
 typedef struct tiny_change {
