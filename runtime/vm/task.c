@@ -65,6 +65,31 @@ tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) 
   return task;
 }
 
+typedef struct begin_call {
+  tiny_generation *generation;
+  tiny_task_kind kind;
+  int (*push)(lua_State *L, void *data);
+  void *data;
+  tiny_task *task;
+} begin_call;
+
+/* The task comes last: nothing raises after it. */
+static int begin_protected(lua_State *L) {
+  begin_call *call = lua_touserdata(L, 1);
+  int count = call->push(L, call->data);
+  if (count == 0) return 0;
+  call->task = tiny_task_new(L, call->generation, call->kind);
+  lua_xmove(L, call->task->co, count);
+  return 0;
+}
+
+tiny_task *tiny_task_begin(tiny_generation *g, tiny_task_kind kind,
+                           int (*push)(lua_State *L, void *data), void *data, const char *what) {
+  begin_call call = {g, kind, push, data, NULL};
+  tiny_lua_try(g, begin_protected, &call, what);
+  return call.task;
+}
+
 static void forget(tiny_task *task) {
   tiny_generation *g = task->generation;
   if (task->prev)

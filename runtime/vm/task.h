@@ -73,6 +73,11 @@ struct tiny_task {
  * 'L' when out of memory, so call it protected. */
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *generation, tiny_task_kind kind);
 
+/* The same, protected, with the function and the arguments that 'push' pushes: it returns how many values these
+ * are, 0 for no task. NULL then, and when something raised, which is logged as "what: error". */
+tiny_task *tiny_task_begin(tiny_generation *generation, tiny_task_kind kind,
+                           int (*push)(lua_State *L, void *data), void *data, const char *what);
+
 /* Let it run in the next turn, with 'passes' values on top of its stack as arguments. */
 void tiny_task_ready(tiny_task *task, int passes);
 
