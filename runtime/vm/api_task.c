@@ -39,11 +39,8 @@ static bool has_room(lua_State *co, int count) { return count <= 10 || lua_check
 
 /* go(fn, ...) -> task */
 static int l_go(lua_State *L) {
-  tiny_generation *g = tiny_generation_of(L);
+  tiny_generation *g = tiny_generation_acting_at(L, 1, "tiny.go");
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  if (g->life < TINY_ENTERED)
-    return luaL_error(
-        L, "tiny.go while the script is being loaded: top-level code only defines, on_start acts");
   int count = lua_gettop(L);
   tiny_task **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;

@@ -24,15 +24,23 @@ tiny_generation *tiny_generation_of(lua_State *L) {
   return g;
 }
 
-tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
+tiny_generation *tiny_generation_acting_at(lua_State *L, int level, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life >= TINY_ENTERED) return g;
-  tiny_misuse(
+  luaL_where(L, level);
+  lua_pushfstring(
       L,
       g->of_thread
           ? "%s in a thread timer: it has a thread of its own and may block instead"
           : "%s while the script is being loaded: top-level code only defines, on_start acts",
       what);
+  lua_concat(L, 2);
+  lua_error(L);
+  return NULL;
+}
+
+tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
+  return tiny_generation_acting_at(L, 2, what);
 }
 
 int tiny_misuse(lua_State *L, const char *format, ...) {

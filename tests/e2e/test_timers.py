@@ -183,6 +183,7 @@ function M.stuck() os.execute("sleep 30") return "never" end
 function M.fail() local function deep() error("thread mishap") end deep() end
 function M.odd() return print end
 function M.wait() tiny.sleep(1) end
+function M.go() tiny.go(print) end
 function M.exit() os.exit(7) end
 return M
 """
@@ -224,8 +225,9 @@ class Threads(ServerCase):
         self.assertIn("is a function", server.wait_line("on_except"))
 
     def test_waits_of_tasks_say_that_it_may_block(self):
-        server = self.threads(self.add("wait"))
-        self.assertIn("tiny.sleep in a thread timer", server.wait_line("on_except"))
+        for name, what in (("wait", "tiny.sleep"), ("go", "tiny.go")):
+            server = self.threads(self.add(name))
+            self.assertRegex(server.wait_line("on_except"), rf"work\.lua:\d+: {what} in a thread timer")
 
     def test_the_process_is_not_its_own_to_end(self):
         server = self.threads(self.add("exit"))
