@@ -214,6 +214,7 @@ void tiny_http_close(tiny_http *http) {
 void tiny_http_flow(tiny_http *http, bool flows) {
   http->flows = flows;
   if (!flows) return;
+  http->stops = false; /* another term */
   kick_waiting(http);
   if (http->conns) arm(http, 0); /* perhaps a port is no longer served */
 }

@@ -275,6 +275,26 @@ class StoodDown(ClusterCase):
         self.assertNotIn("goes on", after.split("standing by: generation 2")[1])
         self.assertFalse(os.path.exists(address))
 
+    def test_and_elected_again_it_keeps_http_connections_as_before(self):
+        project = self.project("""
+          function S:on_start() tiny.http.serve("unix:" .. self.conf.address, function() return 200, "hello" end) end""")
+        address = str(project.dir / "socket")
+        project.conf(self.conf({"address": address}))
+        server = self.launch(project).wait_ready()
+        first = self.active(server)
+        self.depose(server)
+        wait_for(lambda: server.state() == "running" and server.info()["token"] > first, "another term")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(address)
+            for _ in range(2):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"hello"):
+                    piece = client.recv(4096)
+                    self.assertTrue(piece, answer)
+                    answer += piece
+
     def test_by_a_lease_that_ended(self):
         server = self.member()
         self.active(server)
