@@ -8,7 +8,6 @@ NAME being BENCH.WHAT.WHO, and the samples those of its rounds. bench/run collec
 bench; what they should be is in bench/goals.py."""
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
-from tiny_server import TINY, lua
+from tiny_server import TINY, free_port, lua
 
 
 def figure(name, unit, samples):
@@ -55,11 +54,6 @@ def installed(*programs):
 
 def luv_installed():
     return installed("luajit") and subprocess.run(["luajit", "-e", "require 'luv'"], capture_output=True, check=False).returncode == 0
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def compile_c(source, target, *libraries):

@@ -361,6 +361,8 @@ describe("a calendar timer", function()
       assert.is_false((pcall(timer.FixedPeriodTimer, unpack(args, 1, 3))))
     end
     assert.is_false((pcall(timer.CronTimer, print, 5)))
+    _, why = pcall(function() timer.CronTimer(print, "* * * * *", {timezone = "UTC"}) end)
+    assert.matches("spec/timer_spec.lua:%d+: CronTimer: unknown option timezone", why)
   end)
 end)
 

@@ -20,25 +20,22 @@ local server   -- the one instance
 
 -- -- loading -----------------------------------------------------------------
 
+-- require looks into the folder of that file before all others.
+local function search_beside(path)
+  local place = path:match("^(.*/)[^/]*$") or "./"
+  local first = place .. "?.lua;" .. place .. "?/init.lua;"
+  if package.path:sub(1, #first) == first then return end
+  package.path = first .. package.path
+  package.cpath = place .. "?.so;" .. package.cpath
+end
+
 --- Evaluate and check conf.lua, with what etcd has of it -> configuration, or nil and the reason.
 function driver.load_conf(path, shared)
   source, folder = path, path:match("^(.*/)[^/]*$") or ""
+  search_beside(path)
   local why
   values, why = conf.load(path, shared)
   return values, why
-end
-
-local function search_beside()
-  local beside = script:match("^(.*/)[^/]*$") or "./"
-  local own = folder == "" and "./" or folder
-  local places = beside == own and { own } or { beside, own }
-  local path, cpath = {}, {}
-  for _, place in ipairs(places) do
-    path[#path + 1] = place .. "?.lua;" .. place .. "?/init.lua"
-    cpath[#cpath + 1] = place .. "?.so"
-  end
-  package.path = table.concat(path, ";") .. ";" .. package.path
-  package.cpath = table.concat(cpath, ";") .. ";" .. package.cpath
 end
 
 local callbacks = {
@@ -63,7 +60,7 @@ end
 function driver.load_script(override)
   script = override or values["svr.script"]
   if not override and script:sub(1, 1) ~= "/" then script = folder .. script end
-  search_beside()
+  search_beside(script)
   local chunk, why = loadfile(script)
   if not chunk then return nil, why end
   local ok, result = xpcall(chunk, function(err)
@@ -127,9 +124,8 @@ end
 --- What a dead coroutine died of -> first line, traceback; `stopped_at` is the stack where it was stopped.
 function driver.describe(co, err, started_at, stopped_at)
   local text = driver.text_of(err)
-  local stack = stopped_at or traces.dead(co, text)
-  local first = traces.of(err)
-  local trace = text .. (first and first .. "\npassed on at:\n" or "\nstack traceback:\n") .. stack
+  local stack = stopped_at and stopped_at:gsub("%s+$", "") or traces.dead(co, text)
+  local trace = text .. traces.after(traces.of(err, co), stack)
   if started_at then trace = trace .. "\ntask started at:\n\t" .. started_at end
   return text, trace
 end
@@ -165,7 +161,8 @@ end
 local function guarded(fn, ...)
   local trace
   local ok, err = xpcall(fn, function(e)
-    trace = debug.traceback(driver.text_of(e), 2)
+    local stack = debug.traceback("", 2):gsub("^\nstack traceback:\n", "")
+    trace = driver.text_of(e) .. traces.after(traces.of(e), stack)
     return e
   end, ...)
   if ok then return true end
@@ -279,8 +276,9 @@ function driver.worker_done(key, id, result, why)
   local loaded = result and result.loaded
   if not loaded then timer.returned(key, id) end
   if not result or result.err then
-    local err = ("thread timer %q: %s"):format(key, result and result.err or why)
-    driver.report(err, result and result.trace or err)
+    local where = ("thread timer %q: "):format(key)
+    local err = where .. (result and result.err or why)
+    driver.report(err, result and result.trace and where .. result.trace or err)
   elseif server.on_done and not loaded then
     server:on_done(key, result.value)
   end
@@ -298,6 +296,7 @@ end
 local SHOWN = 65536 -- bytes of the results
 
 local function cut(text)
+  text = text:gsub("%z", "\\0")
   if #text <= SHOWN then return text end
   return ("%s\n... (%d bytes in all)"):format(text:sub(1, SHOWN), #text)
 end
@@ -319,9 +318,7 @@ end
 
 --- os.exit closes the server as self:close does; the caller ends at once.
 function os.exit(code) -- luacheck: ignore 122
-  if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-  if runtime.loading() then error("os.exit while the script is being loaded", 2) end
-  runtime.close(0, code)
+  runtime.exit(code)
   require("tiny.core.task").cancel_self()
   error(task.cancelled, 0)
 end

@@ -1,5 +1,6 @@
 --- Other programs.
 local core = require "tiny.core.exec"
+local problem_of = require "tiny.options"
 local runtime = require "tiny.core.runtime"
 local task = require "tiny.task"
 
@@ -26,15 +27,7 @@ local function environment(changes)
   return list
 end
 
-local known = { stdin = "string", timeout = "number", cwd = "string", env = "table", limit = "number" }
-
-local function problem_of(opts)
-  for name, value in pairs(opts) do
-    local kind = known[name]
-    if not kind then return "unknown option " .. tostring(name) end
-    if type(value) ~= kind then return ("%s is a %s"):format(name, kind) end
-  end
-end
+local kinds = { stdin = "string", timeout = "positive", cwd = "string", env = "table", limit = "positive" }
 
 ---@class tiny.Exec
 ---@field stdin? string    what it reads; nothing unless given
@@ -53,13 +46,13 @@ return function(argv, opts)
   opts = opts or {}
   local fits = type(argv) == "table" and #argv > 0 and is_strings(argv)
   check(fits, 'a list of strings is expected: { "cmd", "arg" }')
-  local problem = problem_of(opts)
+  local problem = problem_of(opts, kinds)
   check(not problem, problem)
-  check(not opts.timeout or opts.timeout > 0, "timeout is seconds above 0")
   local deadline = opts.timeout and runtime.now() + opts.timeout
   local envp = opts.env and environment(opts.env)
   local child, code = core.start(argv, envp, opts.cwd, opts.stdin or "", opts.limit or 16 * 2 ^ 20)
   if child then return task.wait(core.wait, child, deadline) end
   local message, name = task.failure(code)
-  return nil, argv[1] .. ": " .. message, name
+  local where = opts.cwd and (" in %s"):format(opts.cwd) or ""
+  return nil, ("%s%s: %s"):format(argv[1], where, message), name
 end

@@ -3,6 +3,7 @@
 --- on_except(err, trace), get_summary, run, on_done(key, result), on_active(token),
 --- on_standby(reason).
 local log = require "tiny.log"
+local problem_of = require "tiny.options"
 local runtime = require "tiny.core.runtime"
 local saver = require "tiny.core.saver"
 local task = require "tiny.task"
@@ -44,6 +45,8 @@ Server.debug, Server.info, Server.warn, Server.err = log.methods()
 ---@param options? {thread: boolean}  a thread and a Lua state of its own: it may block
 ---@return boolean
 function Server:add_timer(key, what, options)
+  local problem = options and problem_of(options, { thread = "boolean" })
+  if problem then error("add_timer: " .. problem, 2) end
   return timer.add(key, what, options and options.thread and self.conf)
 end
 

@@ -59,6 +59,7 @@ local function joined(self, ok, ...)
   if err ~= task.cancelled then trace.keep_dead(err, core.origin(self)) end
   error(err, 0)
 end
+trace.passers[joined] = true
 
 --- Wait for the task's end: its results, or its error raised here.
 function methods:join()
@@ -88,6 +89,7 @@ local function in_time(depth, ok, ...)
   if late then return nil, "timeout" end
   return ...
 end
+trace.passers[in_time] = true
 
 --- Call fn(...) and cancel it when it takes longer: its results, or nil, "timeout". What it catches
 --- of that is no way out: each further wait in it raises tiny.cancelled again.
@@ -166,11 +168,17 @@ local function work(job)
     if ok then
       job.results[at] = result
     elseif not job.stopped then
-      job.stopped, job.failed, job.err = true, true, result
+      job.stopped, job.failed, job.err, job.trace = true, true, result, trace.of(result)
       for _, worker in ipairs(job.workers) do worker:cancel() end
     end
   end
 end
+
+local function pass_on(job)
+  trace.put(job.err, job.trace)
+  error(job.err, 0)
+end
+trace.passers[pass_on] = true
 
 local function are_functions(list)
   if type(list) ~= "table" then return false end
@@ -199,7 +207,7 @@ function task.parallel(fns, at_once)
       error(err, 0)
     end
   end
-  if job.failed then error(job.err, 0) end
+  if job.failed then pass_on(job) end
   return job.results
 end
 

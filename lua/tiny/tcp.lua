@@ -3,6 +3,7 @@ local acceptor = require "tiny.core.acceptor"
 local address = require "tiny.address"
 local core = require "tiny.core.stream"
 local listen = require "tiny.listen"
+local problem_of = require "tiny.options"
 local runtime = require "tiny.core.runtime"
 local task = require "tiny.task"
 local tls = require "tiny.tls"
@@ -10,18 +11,30 @@ require "tiny.stream" -- the methods of connections
 
 local tcp = {}
 
+local function check_options(what, opts, kinds)
+  local problem = problem_of(opts, kinds)
+  if problem then error(("%s: %s"):format(what, problem), 3) end
+end
+
 local function shake(connection, settings, expected, deadline)
   return task.wait(tls.shake, connection, settings, expected, deadline)
 end
 
 -- -- listening ---------------------------------------------------------------
 
+---@class tiny.Listen
+---@field limit? integer    connections at a time, others wait in the kernel: any number
+---@field timeout? number   of each wait on a connection: none
+---@field backlog? integer  connections that may wait in the kernel: 4096
+---@field tls? tiny.Tls     speak TLS
+
+local listen_kinds = { limit = "positive", timeout = "positive", backlog = "positive", tls = "table" }
+
 --- Call on_connection(stream), in a task of its own, for each connection to the address. A handler
 --- that raises has its stream closed. Connections come once on_start has ended.
 ---@param text string
 ---@param on_connection fun(stream: tiny.Stream)
----@param opts? {backlog: integer, limit: integer, timeout: number, tls: tiny.Tls}  limit: connections at a
---- time; timeout: of each wait
+---@param opts? tiny.Listen
 ---@return tiny.Listener?, string?, string?
 function tcp.listen(text, on_connection, opts)
   runtime.acting("tiny.tcp.listen")
@@ -30,6 +43,7 @@ function tcp.listen(text, on_connection, opts)
   if type(on_connection) ~= "function" then
     error("tiny.tcp.listen: a function is expected for connections", 2)
   end
+  check_options("tiny.tcp.listen", opts, listen_kinds)
   tls.check("tiny.tcp.listen", opts.tls, true)
   local function make(settings)
     local function handle(connection)
@@ -65,7 +79,8 @@ end
 local function connect_any(text, deadline, settings, expected)
   local endpoints, why, name = address.resolve(text, deadline)
   if not endpoints then return nil, why, name end
-  local message = "a passed descriptor is for listening"
+  if not endpoints[1] then return nil, text .. ": a passed descriptor is for listening", "EINVAL" end
+  local message
   for i, endpoint in ipairs(endpoints) do
     local connection
     connection, message, name = connect_one(endpoint, share(deadline, #endpoints - i + 1), settings, expected)
@@ -81,6 +96,8 @@ local function expected_of(text, options)
   return expected
 end
 
+local connect_kinds = { timeout = "positive", tls = "table" }
+
 --- Connect to an address; one of several that a name has. `timeout` is for all of it (10 s). With
 --- `tls`, {} or more, the stream is encrypted, and the peer is who it says or it is an error.
 ---@param text string
@@ -89,10 +106,12 @@ end
 function tcp.connect(text, opts)
   runtime.acting("tiny.tcp.connect")
   address.check(text, "tiny.tcp.connect")
-  local options = opts and opts.tls
+  opts = opts or {}
+  check_options("tiny.tcp.connect", opts, connect_kinds)
+  local options = opts.tls
   tls.check("tiny.tcp.connect", options)
   local expected = options and expected_of(text, options)
-  local deadline = runtime.now() + (opts and opts.timeout or 10)
+  local deadline = runtime.now() + (opts.timeout or 10)
   return tls.connection(options, function(settings) return connect_any(text, deadline, settings, expected) end)
 end
 

@@ -2,6 +2,7 @@
 --- waits included. What they are due by is in C (tiny.core.timer); what is due is here.
 local calendar = require "tiny.calendar"
 local core = require "tiny.core.timer"
+local problem_of = require "tiny.options"
 local pass = require("tiny.task").pass
 local worker = require "tiny.core.worker"
 
@@ -70,6 +71,8 @@ end
 ---@param options? {tz: string, max_run_count: integer}
 function timer.CronTimer(fn, line, options)
   options = options or {}
+  local problem = problem_of(options, { tz = "string", max_run_count = "positive" })
+  check(not problem, "CronTimer: " .. (problem or ""))
   check_common("CronTimer", fn, options.max_run_count)
   check(type(line) == "string", "CronTimer: a cron line is expected")
   return calendar_timer("CronTimer", fn, line, options.tz, options.max_run_count)
@@ -274,6 +277,8 @@ end
 ---@param fn function
 function timer.every(seconds, fn)
   core.acting("tiny.every")
+  check(type(seconds) == "number" and seconds > 0 and type(fn) == "function",
+    "tiny.every: seconds, a number above 0, and a function are expected")
   local key = {}
   timer.add(key, timer.PeriodTimer(fn, seconds))
   return key

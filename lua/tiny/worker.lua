@@ -1,8 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- worker.lua -- what runs in the state of a thread timer: one function of one module.
+local runtime = require "tiny.core.runtime"
+require "tiny.log" -- what print is
+
 local worker = {}
 
 local conf, named, fn
+local left = {} -- raised to end a call
 
 -- "module.function", the module being all up to the last point.
 local function load_function()
@@ -19,6 +23,7 @@ local function call(missed)
 end
 
 local function described(err)
+  if err == left then return {} end
   local text = type(err) == "string" and err or "error value is a " .. type(err)
   return { err = text, trace = debug.traceback(text, 2) }
 end
@@ -30,14 +35,20 @@ function worker.run(setup, missed)
     conf, named, package.path, package.cpath = setup.conf, setup.call, setup.path, setup.cpath
   end
   local ok, result = xpcall(call, described, missed)
-  if ok then result = { value = result } end
+  if ok then
+    result = { value = result }
+  elseif type(result) ~= "table" then -- out of memory: no handler was called
+    collectgarbage()
+    result = { err = result, trace = result }
+  end
   result.loaded = missed < 0
   return result
 end
 
--- The process is the runtime's, and runs on another thread.
-function os.exit() -- luacheck: ignore 122
-  error("os.exit in a thread timer: have its on_done close the server", 2)
+--- os.exit closes the server, as elsewhere; the call ends at once.
+function os.exit(code) -- luacheck: ignore 122
+  runtime.exit(code)
+  error(left, 0)
 end
 
 return worker

@@ -90,7 +90,8 @@ static json_t *read_answer(FILE *stream) {
   return answer;
 }
 
-json_t *tiny_server_ask(const tiny_server *server, json_t *request, int seconds) {
+/* Returns NULL with errno set. */
+static json_t *ask(const tiny_server *server, json_t *request, int seconds) {
   char *text = json_dumps(request, JSON_COMPACT);
   json_decref(request);
   if (!text) {
@@ -103,9 +104,7 @@ json_t *tiny_server_ask(const tiny_server *server, json_t *request, int seconds)
   return read_answer(server->stream);
 }
 
-void tiny_server_leave(tiny_server *server) { fclose(server->stream); }
-
-void tiny_server_explain(const tiny_server *server, int error) {
+static void explain(const tiny_server *server, int error) {
   if (error == EAGAIN)
     fprintf(stderr, "pid %ld does not answer: is it stopped?\n", (long)server->pid);
   else if (error == EPIPE)
@@ -113,6 +112,16 @@ void tiny_server_explain(const tiny_server *server, int error) {
   else
     fprintf(stderr, "this is not UTF-8\n");
 }
+
+json_t *tiny_server_ask(const tiny_server *server, json_t *request, int seconds) {
+  json_t *answer = ask(server, request, seconds);
+  int error = errno;
+  if (!answer) explain(server, error);
+  errno = error;
+  return answer;
+}
+
+void tiny_server_leave(tiny_server *server) { fclose(server->stream); }
 
 /* Text that is empty or ends its last line itself is printed as it is. */
 static void print(FILE *out, const char *text) {
@@ -128,13 +137,9 @@ int tiny_server_exchange(const char *conf, json_t *request, int seconds) {
     return code;
   }
   json_t *answer = tiny_server_ask(&server, request, seconds);
-  int error = errno;
   bool ok = json_is_true(json_object_get(answer, "ok"));
   const char *text = json_string_value(json_object_get(answer, "text"));
-  if (!answer)
-    tiny_server_explain(&server, error);
-  else
-    print(ok ? stdout : stderr, text ? text : "");
+  if (answer) print(ok ? stdout : stderr, text ? text : "");
   json_decref(answer);
   tiny_server_leave(&server);
   return ok ? 0 : 1;

@@ -17,14 +17,11 @@ typedef struct tiny_server {
 int tiny_server_find(const char *conf, tiny_server *server);
 
 /* Ask, and wait for the answer for so many seconds; 0: for ever. Takes the request's reference over.
- * Returns an object with "ok", or NULL with errno set: EAGAIN when the time ran out, EPIPE when
- * the server ended without a word. */
+ * Returns an object with "ok", or NULL when the reason has been said on stderr; errno is EAGAIN then
+ * if the time ran out. */
 json_t *tiny_server_ask(const tiny_server *server, json_t *request, int seconds);
 
 void tiny_server_leave(tiny_server *server);
-
-/* Say on stderr why tiny_server_ask() returned NULL. */
-void tiny_server_explain(const tiny_server *server, int error);
 
 /* Find, ask, and print: an answer that is ok on stdout, others on stderr. Returns the exit code. */
 int tiny_server_exchange(const char *conf, json_t *request, int seconds);

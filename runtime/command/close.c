@@ -26,13 +26,9 @@ static void wait_until_gone(const tiny_server *server, int pidfd) {
 
 static int ask(const tiny_server *server, int pidfd) {
   json_t *answer = tiny_server_ask(server, json_pack("{s:s}", "do", "close"), 0);
-  int error = errno;
   bool ok = json_is_true(json_object_get(answer, "ok"));
   const char *text = json_string_value(json_object_get(answer, "text"));
-  if (!answer)
-    tiny_server_explain(server, error);
-  else if (text)
-    fprintf(ok ? stdout : stderr, "%s\n", text);
+  if (text) fprintf(ok ? stdout : stderr, "%s\n", text);
   if (!answer || json_object_get(answer, "forced")) wait_until_gone(server, pidfd);
   json_decref(answer);
   return ok ? 0 : 1;

@@ -3,6 +3,8 @@
 #ifndef TINY_COMMAND_H
 #define TINY_COMMAND_H
 
+#include "tiny.h"
+
 #include <stdbool.h>
 
 /* Exit codes of the commands that ask a running server, next to 0 and 1. */
@@ -41,6 +43,9 @@ int tiny_arguments_done(const tiny_arguments *arguments, int least, int most);
 /* Say on stderr what is wrong and how the command is used. Returns TINY_USAGE. */
 int tiny_arguments_wrong(const tiny_arguments *arguments, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Run a server to its end. Returns the exit code; why it could not be made has been said on stderr. */
+int tiny_command_serve(const tiny_command *command, const tiny_options *options);
 
 /* One file each. */
 extern const tiny_command tiny_command_run, tiny_command_check, tiny_command_reload,

@@ -2,20 +2,12 @@
  * init.c -- reaping and passing signals on, until the server ends. */
 #include "init.h"
 
-#include <signal.h>
+#include "signals.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* All but the faults, which are this process's own. */
-static sigset_t passed_on(void) {
-  static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
-  sigset_t set;
-  sigfillset(&set);
-  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&set, own[i]);
-  return set;
-}
 
 /* Returns the server's wait status, or -1 while it lives. */
 static int reap(pid_t server) {
@@ -38,7 +30,8 @@ static int watch(pid_t server, const sigset_t *set) {
 
 void tiny_init(void) {
   if (getpid() != 1) return;
-  sigset_t set = passed_on(), before;
+  sigset_t set, before;
+  tiny_signals_but_faults(&set);
   sigprocmask(SIG_BLOCK, &set, &before); /* a signal that comes now waits, and is not lost */
   pid_t server = fork();
   if (server > 0) _exit(watch(server, &set));

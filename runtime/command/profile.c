@@ -42,12 +42,7 @@ static int sample(const tiny_arguments *arguments, const char *svg, double secon
   if (code != 0) return code;
   json_t *request = json_pack("{s:s,s:f}", "do", "profile", "seconds", seconds);
   json_t *answer = tiny_server_ask(&server, request, (int)seconds + SPARE_S);
-  int error = errno;
-  code = 1;
-  if (answer)
-    code = show(answer, svg, seconds);
-  else
-    tiny_server_explain(&server, error);
+  code = answer ? show(answer, svg, seconds) : 1;
   json_decref(answer);
   tiny_server_leave(&server);
   return code;

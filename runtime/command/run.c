@@ -2,7 +2,6 @@
  * run.c -- tiny run and tiny check: the runtime itself. */
 #include "command.h"
 #include "init.h"
-#include "tiny.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -26,8 +25,19 @@ static tiny_options options_of(const tiny_arguments *arguments) {
   return options;
 }
 
-static int run(tiny_arguments *arguments) {
+int tiny_command_serve(const tiny_command *command, const tiny_options *options) {
   char why[WHY] = "";
+  tiny *runtime = tiny_new(options, why, sizeof why);
+  if (!runtime) {
+    fprintf(stderr, "tiny %s: %s\n", command->name, why);
+    return TINY_EXIT_START;
+  }
+  int code = tiny_run(runtime);
+  tiny_free(runtime);
+  return code;
+}
+
+static int run(tiny_arguments *arguments) {
   bool fresh = tiny_arguments_flag(arguments, "--fresh");
   int wrong = tiny_arguments_done(arguments, 0, arguments->count);
   if (wrong) return wrong;
@@ -36,14 +46,7 @@ static int run(tiny_arguments *arguments) {
   mallopt(M_ARENA_MAX, 1);
   tiny_options options = options_of(arguments);
   options.fresh = fresh;
-  tiny *runtime = tiny_new(&options, why, sizeof why);
-  if (!runtime) {
-    fprintf(stderr, "tiny run: %s\n", why);
-    return TINY_EXIT_START;
-  }
-  int code = tiny_run(runtime);
-  tiny_free(runtime);
-  return code;
+  return tiny_command_serve(arguments->command, &options);
 }
 
 const tiny_command tiny_command_run = {

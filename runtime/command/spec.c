@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * spec.c -- tiny spec: a server that does nothing but run busted. */
 #include "command.h"
-#include "tiny.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-enum { WHY = 4096 };
 
 static const char CONF[] = "return {\n"
                            "  ['svr.name'] = 'spec', ['svr.script'] = 'runner',\n"
@@ -27,18 +24,6 @@ static int write_file(const char *text, char *path, size_t size) {
   return 0;
 }
 
-static int run(const tiny_options *options) {
-  char why[WHY];
-  tiny *runtime = tiny_new(options, why, sizeof why);
-  if (!runtime) {
-    fprintf(stderr, "tiny spec: %s\n", why);
-    return EXIT_FAILURE;
-  }
-  int code = tiny_run(runtime);
-  tiny_free(runtime);
-  return code;
-}
-
 static int spec(tiny_arguments *arguments) {
   char conf[64], script[64];
   char **list = calloc((size_t)arguments->count + 1, sizeof *list);
@@ -50,17 +35,16 @@ static int spec(tiny_arguments *arguments) {
   }
   list[0] = (char *)arguments->conf;
   for (int i = 0; i < arguments->count; i++) list[i + 1] = arguments->list[i];
-  int code = run(&(tiny_options){
-      .conf = conf,
-      .script = script,
-      .argc = arguments->count + 1,
-      .argv = list,
-      .console = true,
-      .signals = true,
-      .exits = true,
-      .interrupts = true,
-      .crashes = true,
-  });
+  tiny_options options = {.conf = conf,
+                          .script = script,
+                          .argc = arguments->count + 1,
+                          .argv = list,
+                          .console = true,
+                          .signals = true,
+                          .exits = true,
+                          .interrupts = true,
+                          .crashes = true};
+  int code = tiny_command_serve(arguments->command, &options);
   free(list);
   return code;
 }

@@ -131,16 +131,12 @@ static int print(const json_t *info, bool json) {
 
 static int ask(const tiny_server *server, bool json) {
   json_t *answer = tiny_server_ask(server, json_pack("{s:s}", "do", "status"), ANSWER_S);
-  int error = errno, code = 1;
+  int code = !answer && errno == EAGAIN ? TINY_SAYS_HUNG : 1;
   const json_t *info = json_object_get(answer, "info");
   if (info)
     code = print(info, json);
   else if (answer)
     fprintf(stderr, "%s\n", text(answer, "text"));
-  else {
-    tiny_server_explain(server, error);
-    if (error == EAGAIN) code = TINY_SAYS_HUNG;
-  }
   json_decref(answer);
   return code;
 }

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static tiny_line *add(tiny_page *page, tiny_style style, char *text) {
+static tiny_page_line *add(tiny_page *page, tiny_style style, char *text) {
   if (page->count == page->room) {
     int room = page->room ? 2 * page->room : 64;
-    tiny_line *more = realloc(page->lines, (size_t)room * sizeof *more);
+    tiny_page_line *more = realloc(page->lines, (size_t)room * sizeof *more);
     if (more) page->room = room;
     if (more) page->lines = more;
   }
@@ -19,11 +19,11 @@ static tiny_line *add(tiny_page *page, tiny_style style, char *text) {
     free(text);
     return NULL;
   }
-  page->lines[page->count] = (tiny_line){.text = text, .style = style};
+  page->lines[page->count] = (tiny_page_line){.text = text, .style = style};
   return &page->lines[page->count++];
 }
 
-tiny_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, ...) {
+tiny_page_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, ...) {
   char *text = NULL;
   va_list list;
   va_start(list, format);

@@ -16,19 +16,19 @@ typedef enum tiny_style {
   TINY_STYLES
 } tiny_style;
 
-typedef struct tiny_line {
+typedef struct tiny_page_line {
   char *text;
   tiny_style style;
   int chosen; /* shown as the one that the keys are for */
-} tiny_line;
+} tiny_page_line;
 
 typedef struct tiny_page {
-  tiny_line *lines;
+  tiny_page_line *lines;
   int count, room;
 } tiny_page;
 
 /* Add a line; without memory it is left out. Returns it, or NULL. */
-tiny_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, ...)
+tiny_page_line *tiny_page_add(tiny_page *page, tiny_style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Add each line of a text, moved to the right by 'indent'; those longer than 'width' go on in the next. */

@@ -103,7 +103,7 @@ static void write_all(const char *bytes, size_t size) {
 }
 
 /* Bold and reverse are for terminals without colours too. */
-static void draw_line(const tiny_screen *screen, FILE *out, const tiny_line *line,
+static void draw_line(const tiny_screen *screen, FILE *out, const tiny_page_line *line,
                       const char *end) {
   static const char *const colours[TINY_STYLES] = {[TINY_STYLE_QUIET] = "\x1b[36m",
                                                    [TINY_STYLE_WARN] = "\x1b[33m",
@@ -121,7 +121,7 @@ void tiny_screen_draw(tiny_screen *screen, const tiny_page *page, const char *fo
   char *frame = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&frame, &size);
-  tiny_line last = {.text = (char *)footer, .style = TINY_STYLE_QUIET}, empty = {.text = ""};
+  tiny_page_line last = {.text = (char *)footer, .style = TINY_STYLE_QUIET}, empty = {.text = ""};
   if (!out) return;
   fputs("\x1b[H", out);
   for (int row = 0; row < screen->rows - 1; row++)

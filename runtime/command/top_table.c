@@ -198,7 +198,7 @@ void tiny_top_table(tiny_page *page, const tiny_top_list *list, const tiny_top_s
   for (int i = first; i < list->count && i < first + rows; i++) {
     const tiny_top_server *server = list->servers[i];
     text = row(&l, server, server == chosen);
-    tiny_line *line = tiny_page_add(page, style_of(server), "%s", text ? text : "");
+    tiny_page_line *line = tiny_page_add(page, style_of(server), "%s", text ? text : "");
     if (line) line->chosen = server == chosen;
     free(text);
   }

@@ -210,9 +210,9 @@ static void give_up(tiny_child *c) {
   end_poll(c, &c->exit);
 }
 
-static int start(tiny_child *c, const tiny_command *command) {
+static int start(tiny_child *c, const tiny_program *program) {
   tiny_spawned spawned;
-  int rc = tiny_spawn(command, &spawned);
+  int rc = tiny_spawn(program, &spawned);
   if (rc != 0) return rc;
   c->pid = spawned.pid;
   rc = watch_all(c, &spawned);
@@ -220,7 +220,7 @@ static int start(tiny_child *c, const tiny_command *command) {
   return rc;
 }
 
-tiny_child *tiny_child_start(tiny_poller *poller, tiny_child **list, const tiny_command *command,
+tiny_child *tiny_child_start(tiny_poller *poller, tiny_child **list, const tiny_program *program,
                              const char *input, size_t input_size, size_t limit, int *rc) {
   tiny_child *c = calloc(1, sizeof *c);
   *rc = UV_ENOMEM;
@@ -228,7 +228,7 @@ tiny_child *tiny_child_start(tiny_poller *poller, tiny_child **list, const tiny_
   c->poller = poller;
   c->limit = limit;
   *rc = copy_input(c, input, input_size);
-  if (*rc == 0) *rc = start(c, command);
+  if (*rc == 0) *rc = start(c, program);
   if (*rc == 0) {
     c->list = list;
     c->next = *list;

@@ -36,7 +36,7 @@ struct tiny_child {
 
 /* Start one and list it. 'input' is copied. Returns NULL with a negative UV code in 'rc'. Give it
  * back with tiny_child_abandon(). */
-tiny_child *tiny_child_start(tiny_poller *poller, tiny_child **list, const tiny_command *command,
+tiny_child *tiny_child_start(tiny_poller *poller, tiny_child **list, const tiny_program *program,
                              const char *input, size_t input_size, size_t limit, int *rc);
 
 /* Kill its whole process group. Harmless once it is over. */

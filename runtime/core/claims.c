@@ -6,12 +6,15 @@
 
 void tiny_claims_add(tiny_claims *claims, tiny_claim *claim, const tiny_claim_kind *kind,
                      tiny_tenant tenant) {
-  *claim = (tiny_claim){.kind = kind, .next = claims->first, .tenant = tenant};
-  claims->first = claim;
+  tiny_claim **at = &claims->first;
+  while (*at) at = &(*at)->next;
+  *claim = (tiny_claim){.kind = kind, .tenant = tenant};
+  *at = claim;
   if (!claims->held) kind->flow(claim, true);
 }
 
 bool tiny_claim_free_for(const tiny_claim *claim, uint64_t generation) {
+  if (claim->tenant.own) return false;
   return claim->tenant.released || claim->came_back || claim->tenant.generation != generation;
 }
 

@@ -26,6 +26,7 @@ typedef struct tiny_tenant {
   uint64_t generation; /* its number; 0: nobody */
   void *user;          /* the kind's own: whom to deliver to */
   bool released;       /* it let go during a change: the claim ends unless it is taken again */
+  bool own;            /* of one request of that generation: nobody takes it over */
 } tiny_tenant;
 
 /* Embed one in what is claimed. */
@@ -42,7 +43,9 @@ typedef struct tiny_claims {
   bool held; /* nothing is delivered */
 } tiny_claims;
 
-/* List a new one, held by 'tenant'. Delivers at once unless all is held. */
+/* List a new one, held by 'tenant', behind the others: who looks for one of several alike takes the
+ * oldest, so that generations which open them in the same order have the same ones. Delivers at once
+ * unless all is held. */
 void tiny_claims_add(tiny_claims *claims, tiny_claim *claim, const tiny_claim_kind *kind,
                      tiny_tenant tenant);
 

@@ -168,11 +168,9 @@ static void on_signals(uv_poll_t *poll, int status, int events) {
 /* A client that goes away in mid-answer must not end the process: SIGPIPE stays out of this
  * thread. The other signals may be handled here, unless they are somebody else's. */
 static void mask_signals(const tiny_control *control) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
   sigset_t set;
   sigemptyset(&set);
-  if (control->signal_fd < 0) sigfillset(&set);
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&set, faults[i]);
+  if (control->signal_fd < 0) tiny_signals_but_faults(&set);
   sigaddset(&set, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }

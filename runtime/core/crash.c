@@ -88,8 +88,8 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
   int nobody = 0, self = gettid();
   if (atomic_compare_exchange_strong(&first, &nobody, self))
     tell_all(sig, info, context);
-  else if (nobody != self)
-    pause(); /* the first one ends the process */
+  else
+    while (nobody != self) pause(); /* the first one ends the process */
   die(sig, info);
 }
 

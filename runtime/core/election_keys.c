@@ -4,36 +4,6 @@
 
 #include <string.h>
 
-/* One that ends as soon as it begins is not asked for again and again. */
-static void end_watch(tiny_election *e) {
-  tiny_talk *t = &e->watching;
-  tiny_talk_hush(t);
-  if (tiny_talk_now() - t->sent_ns > e->lease_ms * MS / 4) t->pause_ms = 0;
-  tiny_talk_pause(t, e->lease_ms / 12);
-}
-
-static void on_watch_end(void *owner, int code, const char *message) {
-  tiny_election *e = owner;
-  (void)code, (void)message;
-  end_watch(e);
-}
-
-static void on_watch_line(void *owner, const json_t *line) {
-  tiny_election *e = owner;
-  const json_t *result = json_object_get(line, "result");
-  if (!result || json_is_true(json_object_get(result, "canceled"))) {
-    end_watch(e);
-  } else if (json_object_get(result, "events")) {
-    tiny_talk_hush(&e->watching);
-    tiny_talk_go_on(&e->watching, 0);
-  }
-}
-
-static void watch(tiny_election *e) {
-  tiny_talk_listen(&e->watching, "/v3/watch", tiny_election_watch(&e->keys, e->revision + 1),
-                   e->lease_ms, on_watch_line, on_watch_end);
-}
-
 /* Looked at again, so that the watch begins behind our own change: one that has to catch up is late. */
 static void on_joined(void *owner, int code, const char *message) {
   tiny_election *e = owner;
@@ -60,7 +30,8 @@ static void take(tiny_election *e, tiny_election_view *view) {
   judge(e, view);
   if (!*e->lease) return;
   if (view->joined && e->introduced)
-    watch(e);
+    tiny_talk_watch(&e->watching, tiny_election_watch(&e->keys, e->revision + 1), e->lease_ms, 0,
+                    e->lease_ms / 12);
   else
     tiny_talk_ask(&e->watching, "/v3/kv/put",
                   tiny_election_join(&e->keys, e->lease, e->parts.identity), e->lease_ms / 4,

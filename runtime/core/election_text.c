@@ -74,22 +74,17 @@ static json_t *identity_of(const json_t *kv) {
   return json_object();
 }
 
-static const char *text_of(const json_t *kv, const char *key) {
-  const char *text = json_string_value(json_object_get(kv, key));
-  return text ? text : "";
-}
-
 static void read_active(const json_t *kv, tiny_election_view *view) {
-  snprintf(view->active, sizeof view->active, "%s", text_of(kv, "lease"));
+  snprintf(view->active, sizeof view->active, "%s", tiny_etcd_text(kv, "lease"));
   view->token = tiny_etcd_number(kv, "create_revision");
 }
 
 static void add_member(const json_t *kv, const char *lease, tiny_election_view *view) {
   json_t *member = identity_of(kv);
-  bool active = *view->active && strcmp(view->active, text_of(kv, "lease")) == 0;
+  bool active = *view->active && strcmp(view->active, tiny_etcd_text(kv, "lease")) == 0;
   json_object_set_new(member, "role", json_string(active ? "active" : "standby"));
   json_array_append_new(view->members, member);
-  if (*lease && strcmp(lease, text_of(kv, "lease")) == 0) view->joined = true;
+  if (*lease && strcmp(lease, tiny_etcd_text(kv, "lease")) == 0) view->joined = true;
 }
 
 /* "active" sorts before "members/", so that who it is is known by then. */
@@ -98,7 +93,7 @@ static void read_keys(const tiny_election_keys *keys, const json_t *kvs, const c
   size_t i;
   const json_t *kv;
   json_array_foreach(kvs, i, kv) {
-    if (strcmp(text_of(kv, "key"), keys->active) == 0)
+    if (strcmp(tiny_etcd_text(kv, "key"), keys->active) == 0)
       read_active(kv, view);
     else
       add_member(kv, lease, view);

@@ -38,9 +38,13 @@ char *tiny_etcd_end(const char *prefix) {
   return key;
 }
 
-uint64_t tiny_etcd_number(const json_t *object, const char *field) {
+const char *tiny_etcd_text(const json_t *object, const char *field) {
   const char *text = json_string_value(json_object_get(object, field));
-  return text ? strtoull(text, NULL, 10) : 0;
+  return text ? text : "";
+}
+
+uint64_t tiny_etcd_number(const json_t *object, const char *field) {
+  return strtoull(tiny_etcd_text(object, field), NULL, 10);
 }
 
 char *tiny_etcd_bytes(const json_t *text, size_t *size) {

@@ -14,6 +14,9 @@ char *tiny_etcd_key(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* The key behind all that begin with 'prefix', in base64, for free(); NULL when out of memory. */
 char *tiny_etcd_end(const char *prefix);
 
+/* A text; "" where there is none. */
+const char *tiny_etcd_text(const json_t *object, const char *field);
+
 /* A number that is text; 0 where there is none. */
 uint64_t tiny_etcd_number(const json_t *object, const char *field);
 

@@ -19,7 +19,7 @@ const tiny_http_server *tiny_http_settings(const tiny_http_conn *c) {
   return server ? server : &nobody;
 }
 
-const tiny_http_server *tiny_http_server_of(const tiny_http_conn *c) {
+tiny_http_server *tiny_http_server_of(const tiny_http_conn *c) {
   tiny_acceptor *acceptor = tiny_port_acceptor(c->port);
   return acceptor && acceptor->accept == tiny_http_accept ? (tiny_http_server *)acceptor : NULL;
 }
@@ -132,7 +132,7 @@ static bool step_head(tiny_http_conn *c) {
 /* -- the handler ----------------------------------------------------------- */
 
 static bool step_ready(tiny_http_conn *c) {
-  tiny_http_server *s = (tiny_http_server *)tiny_http_server_of(c);
+  tiny_http_server *s = tiny_http_server_of(c);
   if (!c->http->flows) {
     tiny_http_wait(c);
     return false;

@@ -59,7 +59,7 @@ void tiny_http_run(tiny_http_conn *conn);    /* as far as it goes. Top of a turn
 void tiny_http_expire(tiny_http_conn *conn); /* its deadline has passed */
 void tiny_http_end(tiny_http_conn *conn);    /* close it; frees it unless it is busy */
 void tiny_http_drop(tiny_http_conn *conn);
-const tiny_http_server *
+tiny_http_server *
 tiny_http_server_of(const tiny_http_conn *conn); /* NULL when its port is closed */
 void tiny_http_accept(tiny_acceptor *acceptor, tiny_port *port, int fd, const tiny_endpoint *peer);
 

@@ -34,7 +34,7 @@ void tiny_http_events_end(tiny_http_conn *c) {
 
 void tiny_http_events_carry(tiny_http *http) {
   for (tiny_http_conn *c = http->conns; c; c = c->next) {
-    tiny_http_server *server = (tiny_http_server *)tiny_http_server_of(c);
+    tiny_http_server *server = tiny_http_server_of(c);
     bool named = c->phase == TINY_HTTP_BUSY && c->streams && c->events && c->events->name;
     if (named && server && server->carry) server->carry(server, c);
   }

@@ -62,19 +62,19 @@ typedef struct reader {
   unsigned hosts, lengths, codings;
 } reader;
 
-static tiny_span until(reader *r, unsigned char kind) {
+static tiny_http_span until(reader *r, unsigned char kind) {
   uint32_t from = r->at, at = from, end = r->end;
   const char *data = r->data;
   while (at < end && is(data[at], kind)) at++;
   r->at = at;
-  return (tiny_span){from, at - from};
+  return (tiny_http_span){from, at - from};
 }
 
-static bool is_text(const reader *r, tiny_span span, const char *text) {
+static bool is_text(const reader *r, tiny_http_span span, const char *text) {
   return span.size == strlen(text) && memcmp(r->data + span.at, text, span.size) == 0;
 }
 
-static bool is_any_case(const reader *r, tiny_span span, const char *text) {
+static bool is_any_case(const reader *r, tiny_http_span span, const char *text) {
   return span.size == strlen(text) && strncasecmp(r->data + span.at, text, span.size) == 0;
 }
 
@@ -91,7 +91,7 @@ static int origin_size(const char *text, uint32_t size) {
   return slash && slash > text + scheme ? (int)(slash - text) : -1;
 }
 
-static int split_target(reader *r, tiny_span target) {
+static int split_target(reader *r, tiny_http_span target) {
   tiny_http_head *h = r->head;
   const char *text = r->data + target.at;
   int skip = origin_size(text, target.size);
@@ -99,8 +99,9 @@ static int split_target(reader *r, tiny_span target) {
   if (text[skip] != '/' && !is_text(r, target, "*")) return BAD;
   const char *mark = memchr(text + skip, '?', target.size - skip);
   uint32_t end = mark ? (uint32_t)(mark - text) : target.size;
-  h->path = (tiny_span){target.at + skip, end - skip};
-  h->query = mark ? (tiny_span){target.at + end + 1, target.size - end - 1} : (tiny_span){0, 0};
+  h->path = (tiny_http_span){target.at + skip, end - skip};
+  h->query =
+      mark ? (tiny_http_span){target.at + end + 1, target.size - end - 1} : (tiny_http_span){0, 0};
   return memchr(text, '#', target.size) ? BAD : 0;
 }
 
@@ -126,7 +127,7 @@ static int read_request_line(reader *r) {
 
 /* -- fields ---------------------------------------------------------------- */
 
-static int read_length(reader *r, tiny_span value) {
+static int read_length(reader *r, tiny_http_span value) {
   uint64_t length = 0;
   if (value.size == 0 || value.size > 18) return BAD;
   for (uint32_t i = 0; i < value.size; i++) {
@@ -139,19 +140,19 @@ static int read_length(reader *r, tiny_span value) {
   return 0;
 }
 
-static int read_coding(reader *r, tiny_span value) {
+static int read_coding(reader *r, tiny_http_span value) {
   if (r->codings++ > 0 || r->head->minor == 0) return BAD;
   r->head->chunked = true;
   return is_any_case(r, value, "chunked") ? 0 : UNKNOWN_CODING;
 }
 
 /* A list of words; only the two that say whether the connection stays are ours. */
-static int read_connection(reader *r, tiny_span value) {
+static int read_connection(reader *r, tiny_http_span value) {
   uint32_t at = value.at, end = value.at + value.size;
   while (at < end) {
     const char *comma = memchr(r->data + at, ',', end - at);
     uint32_t next = comma ? (uint32_t)(comma - r->data) : end;
-    tiny_span word = {at, next - at};
+    tiny_http_span word = {at, next - at};
     while (word.size > 0 && is_blank(r->data[word.at])) word.at++, word.size--;
     while (word.size > 0 && is_blank(r->data[word.at + word.size - 1])) word.size--;
     if (is_any_case(r, word, "close")) r->head->keep_alive = false;
@@ -161,14 +162,14 @@ static int read_connection(reader *r, tiny_span value) {
   return 0;
 }
 
-static int read_expect(reader *r, tiny_span value) {
+static int read_expect(reader *r, tiny_http_span value) {
   if (!is_any_case(r, value, "100-continue")) return UNMET;
   r->head->expects_continue = r->head->minor == 1;
   return 0;
 }
 
 /* A host and perhaps a port: nothing that would be a path, a list or a second word. */
-static int read_host(reader *r, tiny_span value) {
+static int read_host(reader *r, tiny_http_span value) {
   if (r->hosts++ > 0) return BAD;
   for (uint32_t i = 0; i < value.size; i++)
     if (!is(r->data[value.at + i], HOST)) return BAD;

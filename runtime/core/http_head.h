@@ -11,21 +11,21 @@
 enum { TINY_HTTP_FIELDS = 100 };
 
 /* A part of the head: offsets, so that the bytes may move. */
-typedef struct tiny_span {
+typedef struct tiny_http_span {
   uint32_t at, size;
-} tiny_span;
+} tiny_http_span;
 
 typedef struct tiny_http_field {
-  tiny_span name, value; /* the value without the blanks around it */
+  tiny_http_span name, value; /* the value without the blanks around it */
 } tiny_http_field;
 
 typedef struct tiny_http_head {
   uint32_t size; /* bytes, the empty line at its end included */
-  tiny_span method;
-  tiny_span target;      /* as it was sent */
-  tiny_span path, query; /* of the target, still encoded; the query without its '?' */
-  tiny_span host;        /* of the Host field */
-  int minor;             /* 0 or 1: of HTTP/1.x */
+  tiny_http_span method;
+  tiny_http_span target;      /* as it was sent */
+  tiny_http_span path, query; /* of the target, still encoded; the query without its '?' */
+  tiny_http_span host;        /* of the Host field */
+  int minor;                  /* 0 or 1: of HTTP/1.x */
   bool keep_alive, chunked;
   bool expects_continue; /* the body comes once it is asked for */
   uint64_t length;       /* of the body, 0 for none; means nothing when chunked */

@@ -2,9 +2,9 @@
  * log.c -- a log's life: opening, settings, flushing, closing; and the names of levels. */
 #include "log.h"
 #include "log_thread.h"
+#include "signals.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,23 +128,32 @@ int tiny_log_check(const tiny_conf *conf, char *why, size_t why_size) {
   return error;
 }
 
-static void set_level(tiny_log *log, int id, tiny_level level) {
-  if (log->levels[id] == TINY_LEVELS) return;
+/* Returns whether it is on. */
+static bool set_level(tiny_log *log, int id, tiny_level level) {
+  if (log->levels[id] == TINY_LEVELS) return false;
   log->levels[id] = (int)level;
   tiny_log_put_own(log, TINY_RECORD_LEVEL, (uint64_t)id, level);
+  return true;
 }
 
-int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level) {
-  int found = -1;
+/* The host's sink is not the configuration's, and comes last. */
+int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level, char *why,
+                       size_t why_size) {
+  bool known = !sink, set = !sink;
   pthread_mutex_lock(&log->lock);
-  for (int id = 0; id < TINY_SINKS; id++) {
+  for (int id = 0; id < TINY_SINK_HOST; id++) {
     if (sink && strcmp(sink, tiny_sink_name(id)) != 0) continue;
-    set_level(log, id, level);
-    found = 0;
+    known = true;
+    if (set_level(log, id, level)) set = true;
   }
   show(log);
   pthread_mutex_unlock(&log->lock);
-  return found;
+  if (!known)
+    snprintf(why, why_size, "unknown sink \"%.40s\": it is console, syslog, file_log or email",
+             sink);
+  else if (!set)
+    snprintf(why, why_size, "log.%s is off", sink);
+  return set ? 0 : -1;
 }
 
 void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *data) {
@@ -207,20 +216,12 @@ tiny_log_counts tiny_log_count(const tiny_log *log) {
   return (tiny_log_counts){.lines = atomic_load(&log->lines), .dropped = tiny_log_lost(log)};
 }
 
-/* Signals are the loop's business: the log thread has none, SIGPIPE included, but for those
- * that its own faults raise: blocked, they would end the process without a word. */
-static void block_signals(sigset_t *before) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
-  sigset_t all;
-  sigfillset(&all);
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(&all, faults[i]);
-  pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
+/* Signals are the loop's business: the log thread has none, SIGPIPE included. */
 static int start_thread(tiny_log *log) {
-  sigset_t before;
+  sigset_t ours, before;
   pthread_attr_t attributes;
-  block_signals(&before);
+  tiny_signals_but_faults(&ours);
+  pthread_sigmask(SIG_SETMASK, &ours, &before);
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK);
   int error = pthread_create(&log->thread, &attributes, tiny_log_run, log);
@@ -271,6 +272,7 @@ tiny_log *tiny_log_open(void) {
   init_lock(log);
   init_sinks(log);
   log->buffer = 4u << 20;
+  atomic_store(&log->wants, TINY_WANTS_WHERE); /* until it is known: the usual format does */
   log->repeat = tiny_repeat_new();
   log->spare = malloc(TINY_LOG_SPARE);
   log->first = log->reading = tiny_ring_new(log->buffer);

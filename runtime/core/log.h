@@ -74,8 +74,10 @@ bool tiny_log_wants_func(const tiny_log *log); /* and the function's name, which
 void tiny_log_on_threshold(tiny_log *log, void (*changed)(void *data), void *data);
 
 /* Set a sink's level until the next configure; 'sink' is "console", "syslog",
- * "file_log", "email" or NULL for all. Returns 0, or -1 for an unknown sink. Any thread. */
-int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level);
+ * "file_log", "email" or NULL for all that are on. Returns 0, or -1 with the reason in 'why' for one that is
+ * unknown or off. Any thread. */
+int tiny_log_set_level(tiny_log *log, const char *sink, tiny_level level, char *why,
+                       size_t why_size);
 
 /* Parse DEBUG, INFO, WARN, WARNING, ERR, ERROR or CRITICAL, any case.
  * Returns 0, or -1 for another word. */

@@ -3,16 +3,8 @@
 #ifndef TINY_LOG_CLOCK_H
 #define TINY_LOG_CLOCK_H
 
+#include "clock.h"
 #include <stdbool.h>
-#include <stdint.h>
-#include <time.h>
-
-/* Nanoseconds of CLOCK_MONOTONIC or CLOCK_REALTIME. Any thread, signal handlers too. */
-static inline uint64_t tiny_clock_ns(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 typedef struct tiny_clock {
   int64_t second;  /* since 1970, that the fields below belong to */

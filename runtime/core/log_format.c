@@ -227,8 +227,8 @@ static size_t literals_size(const tiny_format *f) {
 /* A field may stand in a spec more than once. */
 size_t tiny_format_most(const tiny_format *f, const tiny_line *line) {
   size_t text = tiny_text_most(line->text.size + line->fields.size) + 1;
-  size_t small = line->file.size + line->func.size + line->thread.size + 64;
-  size_t values = f->json ? text + tiny_text_most(small) + 128 : f->count * (text + small);
+  size_t names = tiny_text_most(line->file.size + line->func.size + line->thread.size);
+  size_t values = f->json ? text + names + 256 : f->count * (text + names + 64);
   return literals_size(f) + f->widths + values;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * mailer.c -- at most one mail in a span, with all that came in between. */
 #include "mailer.h"
-#include "log_clock.h"
+#include "clock.h"
 #include "mail.h"
 #include "mail_batch.h"
 #include "mail_text.h"

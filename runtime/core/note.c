@@ -47,9 +47,11 @@ static int write_at(const char *path, const char *conf, const tiny_note *note) {
   int fd = mkostemp(part, O_CLOEXEC);
   if (fd < 0) return -1;
   int bytes = dprintf(fd, "%ld\n%s\n%s\n%s\n", (long)note->pid, note->name, note->socket, conf);
-  int failed = bytes < 0 || fchmod(fd, 0644) != 0 || close(fd) != 0 || rename(part, path) != 0;
-  if (failed) unlink(part);
-  return failed ? -1 : 0;
+  int failed = bytes < 0 || fchmod(fd, 0644) != 0;
+  failed |= close(fd);
+  if (!failed && rename(part, path) == 0) return 0;
+  unlink(part);
+  return -1;
 }
 
 char *tiny_note_write(const char *conf, const tiny_note *note, char *why, size_t why_size) {

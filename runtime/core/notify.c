@@ -2,13 +2,14 @@
  * notify.c -- datagrams to the service manager. */
 #include "notify.h"
 
+#include "clock.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 struct tiny_notify {
@@ -94,11 +95,9 @@ void tiny_notify_alive(tiny_notify *notify) { send_text(notify, "WATCHDOG=1\n");
 
 /* systemd 253 and later waits for ever without the time. */
 void tiny_notify_reloading(tiny_notify *notify) {
-  struct timespec now;
   char text[96];
-  clock_gettime(CLOCK_MONOTONIC, &now);
   snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
-           (unsigned long long)now.tv_sec * 1000000u + (unsigned long long)now.tv_nsec / 1000u);
+           (unsigned long long)tiny_clock_ns(CLOCK_MONOTONIC) / 1000u);
   send_text(notify, text);
 }
 

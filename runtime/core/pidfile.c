@@ -107,12 +107,12 @@ int tiny_pidfile_note(tiny_pidfile *pidfile, const tiny_conf *conf, char *why, s
   return stat(pidfile->note, &pidfile->mine);
 }
 
-/* A note that another server of the same conf.lua has left since is not ours to remove.
- * The pid file goes before its lock does. */
 void tiny_pidfile_give(tiny_pidfile *pidfile, uid_t uid, gid_t gid) {
   if (pidfile->note && lchown(pidfile->note, uid, gid) != 0) {}
 }
 
+/* A note that another server of the same conf.lua has left since is not ours to remove.
+ * The pid file goes before its lock does. */
 void tiny_pidfile_unlock(tiny_pidfile *pidfile) {
   if (!pidfile) return;
   if (pidfile->note && same(pidfile->note, &pidfile->mine)) unlink(pidfile->note);

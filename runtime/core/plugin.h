@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* The table 'symbol' of plugin 'name' ("mail", "zmq", "curl", "tls"), opened on
+/* The table 'symbol' of plugin 'name', such as "mail", opened on
  * the first call and kept for the life of the process. Returns NULL with the
  * reason in 'why'. Any thread. */
 const void *tiny_plugin_table(const char *name, const char *symbol, char *why, size_t why_size);

@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ACCEPTS = 64, REST_MS = 20, KEY = sizeof((tiny_address *)0)->host + 16 };
+enum { ACCEPTS = 64, REST_MS = 20, TELL_MS = 60000, KEY = sizeof((tiny_address *)0)->host + 16 };
 
 struct tiny_port {
   tiny_claim claim;
   tiny_poll poll;
-  tiny_poller *poller;
+  tiny_harbour *harbour;
   uv_timer_t rest; /* no descriptors or no room: look again a little later */
   unsigned refs;   /* the claim's own, the timer's, and those of connections */
   unsigned live;   /* connections */
@@ -36,13 +36,21 @@ static void drop(tiny_port *port) {
 
 static void on_rested(uv_timer_t *timer) {
   tiny_port *port = timer->data;
-  if (port->flows) tiny_poll_change(port->poller, &port->poll, EPOLLIN);
+  if (port->flows) tiny_poll_change(port->harbour->poller, &port->poll, EPOLLIN);
 }
 
 /* New connections wait in the kernel meanwhile. */
 static void rest(tiny_port *port) {
-  tiny_poll_change(port->poller, &port->poll, 0);
+  tiny_poll_change(port->harbour->poller, &port->poll, 0);
   uv_timer_start(&port->rest, on_rested, REST_MS, 0);
+}
+
+/* A server without descriptors seems to hang; once a minute will do. */
+static void tell_why(tiny_harbour *h, int error) {
+  uint64_t now = uv_now(h->loop);
+  if (h->told_ms && now - h->told_ms < TELL_MS) return;
+  h->told_ms = now;
+  tiny_warn(h->log, "connections have to wait: %s", strerror(error));
 }
 
 /* Returns whether there may be more. */
@@ -57,8 +65,12 @@ static bool accept_one(tiny_port *port, tiny_acceptor *acceptor) {
     acceptor->accept(acceptor, port, fd, &peer);
     return port->flows;
   }
-  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) rest(port);
-  return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
+  int error = errno;
+  if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+    tell_why(port->harbour, error);
+    rest(port);
+  }
+  return error == ECONNABORTED || error == EINTR || error == EPROTO;
 }
 
 static void on_event(tiny_poll *poll, uint32_t events) {
@@ -75,7 +87,7 @@ static void flow(tiny_claim *claim, bool flows) {
   tiny_port *port = (tiny_port *)claim;
   port->flows = flows;
   uv_timer_stop(&port->rest);
-  tiny_poll_change(port->poller, &port->poll, flows ? EPOLLIN : 0);
+  tiny_poll_change(port->harbour->poller, &port->poll, flows ? EPOLLIN : 0);
 }
 
 static void on_timer_closed(uv_handle_t *handle) { drop(handle->data); }
@@ -92,7 +104,7 @@ static void remove_file(const tiny_port *port) {
 static void close_port(tiny_claim *claim) {
   tiny_port *port = (tiny_port *)claim;
   remove_file(port);
-  close(tiny_poll_remove(port->poller, &port->poll));
+  close(tiny_poll_remove(port->harbour->poller, &port->poll));
   port->flows = false;
   port->closed = true;
   uv_close((uv_handle_t *)&port->rest, on_timer_closed);
@@ -111,8 +123,11 @@ void tiny_acceptor_drop(tiny_acceptor *acceptor) {
 
 /* -- opening --------------------------------------------------------------- */
 
-/* Is there somebody behind the file? A server that crashed leaves it behind. */
+/* A socket without anybody behind it, as a server that crashed leaves it. Connecting to a file that is no
+ * socket is refused too: that one is not ours to remove. */
 static bool is_stale(const tiny_endpoint *e) {
+  struct stat file;
+  if (lstat(e->unix_path.sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   bool stale = fd >= 0 && connect(fd, &e->any, e->size) != 0 && errno == ECONNREFUSED;
   if (fd >= 0) close(fd);
@@ -161,7 +176,7 @@ static tiny_port *port_new(tiny_harbour *harbour, const char *key, int fd, int *
   tiny_port *port = calloc(1, sizeof *port);
   *rc = UV_ENOMEM;
   if (!port) return NULL;
-  port->poller = harbour->poller;
+  port->harbour = harbour;
   port->poll.on_event = on_event;
   port->refs = 2;
   port->endpoint.size = sizeof port->endpoint.unix_path;

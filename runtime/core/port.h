@@ -6,6 +6,7 @@
 #include "activation.h"
 #include "address.h"
 #include "claims.h"
+#include "log.h"
 #include "poller.h"
 
 typedef struct tiny_port tiny_port;
@@ -27,10 +28,12 @@ void tiny_acceptor_drop(tiny_acceptor *acceptor);
 /* What ports need of the runtime around them. */
 typedef struct tiny_harbour {
   uv_loop_t *loop;
+  tiny_log *log; /* borrowed */
   tiny_poller *poller;
   tiny_claims claims;
   tiny_activation *activation;   /* borrowed */
   _Atomic uint64_t *connections; /* borrowed: how many there are of all kinds */
+  uint64_t told_ms;              /* by uv_now(): that there are no descriptors for more; 0: never */
 } tiny_harbour;
 
 /* Listen on 'endpoint' for that generation: the port that is open there, handed over, or a new

@@ -54,22 +54,22 @@ static void set_actions(posix_spawn_file_actions_t *actions, const int theirs[3]
   if (cwd) posix_spawn_file_actions_addchdir_np(actions, cwd);
 }
 
-static int start(const tiny_command *command, const int theirs[3], pid_t *pid) {
+static int start(const tiny_program *program, const int theirs[3], pid_t *pid) {
   posix_spawnattr_t attr;
   posix_spawn_file_actions_t actions;
   set_attributes(&attr);
-  set_actions(&actions, theirs, command->cwd);
-  char *const *envp = command->envp ? command->envp : environ;
-  int rc = posix_spawnp(pid, command->argv[0], &actions, &attr, command->argv, envp);
+  set_actions(&actions, theirs, program->cwd);
+  char *const *envp = program->envp ? program->envp : environ;
+  int rc = posix_spawnp(pid, program->argv[0], &actions, &attr, program->argv, envp);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attr);
   return -rc;
 }
 
-int tiny_spawn(const tiny_command *command, tiny_spawned *spawned) {
+int tiny_spawn(const tiny_program *program, tiny_spawned *spawned) {
   int theirs[3];
   int rc = open_pipes(spawned->pipes, theirs);
-  if (rc == 0) rc = start(command, theirs, &spawned->pid);
+  if (rc == 0) rc = start(program, theirs, &spawned->pid);
   close_all(theirs, 3);
   if (rc == 0) spawned->pidfd = (int)syscall(SYS_pidfd_open, spawned->pid, O_NONBLOCK);
   if (rc == 0 && spawned->pidfd >= 0) return 0;

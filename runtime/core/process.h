@@ -6,11 +6,11 @@
 #include <sys/types.h>
 
 /* What to start. Strings are only read. */
-typedef struct tiny_command {
+typedef struct tiny_program {
   char *const *argv; /* argv[0] is looked for in PATH when it holds no slash */
   char *const *envp; /* NULL: our own environment */
   const char *cwd;   /* NULL: our own */
-} tiny_command;
+} tiny_program;
 
 /* A process in a group of its own, with default signals, nothing of ours open. All descriptors are
  * non-blocking and closed on exec. */
@@ -21,6 +21,6 @@ typedef struct tiny_spawned {
 } tiny_spawned;
 
 /* Returns 0 or a negative UV code, such as UV_ENOENT when there is no such program. */
-int tiny_spawn(const tiny_command *command, tiny_spawned *spawned);
+int tiny_spawn(const tiny_program *program, tiny_spawned *spawned);
 
 #endif

@@ -172,14 +172,11 @@ static void loglevel(tiny_requests *requests, tiny_client *client, const json_t 
   tiny_level level;
   char text[160];
   bool known = name && tiny_level_parse(name, &level) == 0;
-  bool ok = known && tiny_log_set_level(requests->parts->log, sink, level) == 0;
+  bool ok = known && tiny_log_set_level(requests->parts->log, sink, level, text, sizeof text) == 0;
   if (!known)
     snprintf(text, sizeof text, "unknown level \"%.40s\": it is DEBUG, INFO, WARN or ERROR",
              name ? name : "");
-  else if (!ok)
-    snprintf(text, sizeof text, "unknown sink \"%.40s\": it is console, syslog, file_log or email",
-             sink);
-  else
+  else if (ok)
     snprintf(text, sizeof text, "%s: %s until the next reload", sink ? sink : "all sinks",
              tiny_level_name(level));
   tiny_client_tell(client, ok, text);

@@ -50,14 +50,9 @@ static void tend_soon(tiny_rollout *r) {
 
 /* -- whose turn ------------------------------------------------------------- */
 
-static const char *text_of(const json_t *member, const char *field) {
-  const char *text = json_string_value(json_object_get(member, field));
-  return text ? text : "";
-}
-
 /* Members that share no configuration have no version; one that lags behind is waited for. */
 static bool lags(const tiny_rollout *r, const json_t *member) {
-  const char *version = text_of(member, "conf");
+  const char *version = tiny_etcd_text(member, "conf");
   return *version && !same(version, r->found);
 }
 
@@ -67,7 +62,7 @@ static const json_t *next_member(const tiny_rollout *r) {
   size_t i;
   json_array_foreach(r->members, i, member) {
     if (!lags(r, member)) continue;
-    if (!same(text_of(member, "role"), "active")) return member;
+    if (!same(tiny_etcd_text(member, "role"), "active")) return member;
     active = member;
   }
   return active;
@@ -77,7 +72,7 @@ static const json_t *refuser(const tiny_rollout *r) {
   const json_t *member;
   size_t i;
   json_array_foreach(r->members, i, member) {
-    if (same(text_of(member, "refused"), r->found)) return member;
+    if (same(tiny_etcd_text(member, "refused"), r->found)) return member;
   }
   return NULL;
 }
@@ -91,9 +86,9 @@ static bool our_turn(const tiny_rollout *r) {
 static void note_refusal(tiny_rollout *r, const json_t *by) {
   if (same(r->told, r->found)) return;
   copy(r->told, r->found);
-  snprintf(r->why, sizeof r->why, "by %s on %s (%lld): %s", text_of(by, "name"),
-           text_of(by, "host"), (long long)json_integer_value(json_object_get(by, "pid")),
-           text_of(by, "why"));
+  snprintf(r->why, sizeof r->why, "by %s on %s (%lld): %s", tiny_etcd_text(by, "name"),
+           tiny_etcd_text(by, "host"), (long long)json_integer_value(json_object_get(by, "pid")),
+           tiny_etcd_text(by, "why"));
   tiny_warn(r->parts.log, "shared configuration %s was refused %s", r->found, r->why);
   show(r);
 }
@@ -120,7 +115,7 @@ static void on_campaigned(void *owner, int code, const char *message) {
   const json_t *answer = r->talk.answer, *lock = tiny_etcd_found(answer, 0);
   if (code == TINY_ETCD_OK && json_is_true(json_object_get(answer, "succeeded")))
     hold(r, tiny_etcd_number(json_object_get(answer, "header"), "revision"));
-  else if (lock && same(text_of(lock, "lease"), r->lease))
+  else if (lock && same(tiny_etcd_text(lock, "lease"), r->lease))
     hold(r, tiny_etcd_number(lock, "create_revision"));
   else
     tiny_talk_pause(&r->talk, AGAIN_MS);

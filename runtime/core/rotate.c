@@ -66,33 +66,31 @@ static int compare(const void *a, const void *b) {
   return strverscmp(*(char *const *)a, *(char *const *)b); /* .9 before .10 */
 }
 
-static void list_set_aside(int folder, const char *base, names *n) {
-  DIR *dir = fdopendir(dup(folder));
-  for (struct dirent *entry; dir && (entry = readdir(dir));) {
+static void list_set_aside(DIR *folder, const char *base, names *n) {
+  for (struct dirent *entry; (entry = readdir(folder));) {
     if (is_set_aside(entry->d_name, base) && keep_name(n, entry->d_name) != 0) break;
   }
-  if (dir) closedir(dir);
   qsort(n->list, n->count, sizeof *n->list, compare);
 }
 
-static int open_folder(const char *path, const char *base) {
+static DIR *open_folder(const char *path, const char *base) {
   char folder[PATH_MAX];
   snprintf(folder, sizeof folder, "%.*s", (int)(base - path), path);
-  return open(base == path ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return opendir(base == path ? "." : folder);
 }
 
 static void prune(const char *path, int keep) {
   const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
   names n = {0};
-  int folder = open_folder(path, base);
-  if (folder < 0) return;
+  DIR *folder = open_folder(path, base);
+  if (!folder) return;
   list_set_aside(folder, base, &n);
   for (size_t i = 0; i < n.count; i++) {
-    if (i + (size_t)keep < n.count) unlinkat(folder, n.list[i], 0);
+    if (i + (size_t)keep < n.count) unlinkat(dirfd(folder), n.list[i], 0);
     free(n.list[i]);
   }
   free(n.list);
-  close(folder);
+  closedir(folder);
 }
 
 /* ---- setting aside ---- */

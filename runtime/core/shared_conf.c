@@ -78,34 +78,6 @@ static void failed(tiny_shared_conf *s, const char *message) {
   tiny_talk_pause(&s->talk, AGAIN_MS);
 }
 
-/* One that ends as soon as it begins is not asked for again and again. */
-static void end_watch(tiny_shared_conf *s) {
-  tiny_talk_hush(&s->talk);
-  if (tiny_talk_now() - s->talk.sent_ns > AGAIN_MS * 1000000ull) s->talk.pause_ms = 0;
-  tiny_talk_pause(&s->talk, AGAIN_MS);
-}
-
-static void on_watch_end(void *owner, int code, const char *message) {
-  (void)code, (void)message;
-  end_watch(owner);
-}
-
-static void on_watch_line(void *owner, const json_t *line) {
-  tiny_shared_conf *s = owner;
-  const json_t *result = json_object_get(line, "result");
-  if (!result || json_is_true(json_object_get(result, "canceled"))) {
-    end_watch(s);
-  } else if (json_object_get(result, "events")) {
-    tiny_talk_hush(&s->talk);
-    tiny_talk_go_on(&s->talk, SETTLE_MS);
-  }
-}
-
-static void watch(tiny_shared_conf *s) {
-  tiny_talk_listen(&s->talk, "/v3/watch", tiny_etcd_watch(s->first, s->end, s->revision + 1),
-                   WATCH_MS, on_watch_line, on_watch_end);
-}
-
 static void on_looked(void *owner, int code, const char *message) {
   tiny_shared_conf *s = owner;
   char version[sizeof s->version];
@@ -120,7 +92,8 @@ static void on_looked(void *owner, int code, const char *message) {
   bool news = strcmp(version, s->version) != 0;
   memcpy(s->version, version, sizeof version);
   if (news) tell(s, kvs);
-  watch(s);
+  tiny_talk_watch(&s->talk, tiny_etcd_watch(s->first, s->end, s->revision + 1), WATCH_MS, SETTLE_MS,
+                  AGAIN_MS);
 }
 
 static void look(void *owner) {

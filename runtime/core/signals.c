@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -70,6 +69,12 @@ void tiny_signals_clear(void) {
 }
 
 unsigned tiny_signals_count(int signal) { return atomic_exchange(&counts[signal], 0); }
+
+void tiny_signals_but_faults(sigset_t *set) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+  sigfillset(set);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigdelset(set, faults[i]);
+}
 
 void tiny_signals_give_back(void) {
   pthread_sigmask(SIG_BLOCK, &blocked_before, NULL);

@@ -6,6 +6,8 @@
 #ifndef TINY_SIGNALS_H
 #define TINY_SIGNALS_H
 
+#include <signal.h>
+
 /* Catch SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGQUIT, and let SIGPIPE pass without
  * effect. Returns a non-blocking fd that is readable when a signal has come, or a
  * negative errno: -EBUSY when another runtime has them. */
@@ -16,6 +18,10 @@ void tiny_signals_clear(void);
 
 /* How many of 'signal' have come since this was last asked. Any thread. */
 unsigned tiny_signals_count(int signal);
+
+/* All signals but those that a thread's own faults raise: blocked, they would end the process without
+ * a word. Any thread. */
+void tiny_signals_but_faults(sigset_t *set);
 
 /* Put the dispositions from before back and close the fd. The thread that took them. */
 void tiny_signals_give_back(void);

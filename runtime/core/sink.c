@@ -128,6 +128,11 @@ void tiny_sink_line(tiny_sink *sink, tiny_clock *clock, const tiny_line *line) {
 
 /* ---- writing ---- */
 
+/* Unless it is closed for good. */
+static void try_soon(tiny_sink *sink) {
+  if (sink->next_try_ns != UINT64_MAX) sink->next_try_ns = 0;
+}
+
 static int open_when_shut(tiny_sink *sink) { return sink->fd >= 0 ? 0 : sink->type->open(sink); }
 
 void tiny_sink_flush(tiny_sink *sink, uint64_t now) {
@@ -148,7 +153,7 @@ void tiny_sink_flush(tiny_sink *sink, uint64_t now) {
 
 /* Without waiting for the time of the next try. */
 static void flush_now(tiny_sink *sink) {
-  if (sink->next_try_ns != UINT64_MAX) sink->next_try_ns = 0;
+  try_soon(sink);
   tiny_sink_flush(sink, now_ns());
 }
 
@@ -176,6 +181,7 @@ void tiny_sink_settle(tiny_sink *sink, const tiny_log_settings *settings) {
   sink->level = settings->sinks[sink->id].level;
   sink->format = settings->sinks[sink->id].format;
   sink->type->settle(sink, settings);
+  try_soon(sink); /* they may be the cure */
   if (sink->on || !was_on) return;
   tiny_sink_shut(sink);
   sink->begin = sink->end = 0;

@@ -63,10 +63,13 @@ static int check_folder(char *path, char *why, size_t why_size) {
 
 static int check_path(char *path, char *why, size_t why_size) {
   struct stat st;
-  if (stat(path, &st) != 0 && errno == ENOENT) return check_folder(path, why, why_size);
-  if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 && !S_ISDIR(st.st_mode)) return 0;
-  snprintf(why, why_size, "log.file_log: \"%s\": %s", path,
-           S_ISDIR(st.st_mode) ? strerror(EISDIR) : strerror(errno));
+  bool there = stat(path, &st) == 0;
+  if (!there && errno == ENOENT) return check_folder(path, why, why_size);
+  if (there && S_ISDIR(st.st_mode))
+    errno = EISDIR;
+  else if (there && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+    return 0;
+  snprintf(why, why_size, "log.file_log: \"%s\": %s", path, strerror(errno));
   return -1;
 }
 

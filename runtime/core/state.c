@@ -2,6 +2,7 @@
  * state.c -- keeping what a runtime shows, and putting it into one JSON object. */
 #include "state.h"
 
+#include "clock.h"
 #include "utf8.h"
 
 #include <math.h>
@@ -11,18 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t nanoseconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void tiny_state_init(tiny_state *state, tiny_log *log) {
   memset(state, 0, sizeof *state);
   state->log = log;
   pthread_mutex_init(&state->lock, NULL);
   state->start_time = time(NULL);
-  state->start_ns = nanoseconds(CLOCK_MONOTONIC);
+  state->start_ns = tiny_clock_ns(CLOCK_MONOTONIC);
 }
 
 void tiny_state_fini(tiny_state *state) {
@@ -141,30 +136,34 @@ void tiny_state_hung(tiny_state *state, uint64_t since, const char *stack) {
 }
 
 /* Whole numbers are shown as such, so that a counter does not read "3.0". */
-static json_t *number(double value) {
-  bool whole = value == floor(value) && fabs(value) < 9007199254740992.0;
-  return whole ? json_integer((json_int_t)value) : json_real(value);
+static bool is_whole(double value) {
+  return value == floor(value) && fabs(value) < 9007199254740992.0;
 }
 
+/* Returns 0, or -1 when 'figure' is of the other kind, or NULL. */
+static int change(json_t *figure, double value) {
+  if (is_whole(value)) return json_integer_set(figure, (json_int_t)value);
+  return json_real_set(figure, value);
+}
+
+/* A server may count each request: what is there already is changed in place. */
 void tiny_state_app(tiny_state *state, const char *name, double value, bool add) {
   pthread_mutex_lock(&state->lock);
   if (!state->app) state->app = json_object();
-  if (add) value += json_number_value(json_object_get(state->app, name));
-  json_object_set_new(state->app, name, number(value));
+  json_t *figure = json_object_get(state->app, name);
+  if (add) value += json_number_value(figure);
+  if (change(figure, value) != 0) {
+    figure = is_whole(value) ? json_integer((json_int_t)value) : json_real(value);
+    json_object_set_new(state->app, name, figure);
+  }
   pthread_mutex_unlock(&state->lock);
-}
-
-const char *tiny_phase_name(tiny_phase phase) {
-  static const char *const names[] = {"starting", "running", "reloading",
-                                      "standby",  "closing", "hung"};
-  return names[phase];
 }
 
 bool tiny_state_is_hung(tiny_state *state) {
   pthread_mutex_lock(&state->lock);
   bool hung = state->hung_since != 0;
   pthread_mutex_unlock(&state->lock);
-  return hung || atomic_load(&state->phase) == TINY_HUNG;
+  return hung;
 }
 
 /* Local time as people read it; null when it never happened. */
@@ -251,9 +250,10 @@ static void add_history(tiny_state *state, json_t *info) {
 }
 
 static void add_hang(tiny_state *state, json_t *info, uint64_t now) {
+  static const char *const phases[] = {"starting", "running", "reloading", "standby", "closing"};
   uint64_t since = state->hung_since;
-  tiny_phase phase = since ? TINY_HUNG : (tiny_phase)atomic_load(&state->phase);
-  json_object_set_new(info, "state", json_string(tiny_phase_name(phase)));
+  const char *phase = since ? "hung" : phases[atomic_load(&state->phase)];
+  json_object_set_new(info, "state", json_string(phase));
   json_object_set_new(info, "hung_for", seconds(since && now > since ? now - since : 0));
   json_object_set_new(info, "hung_stack", tiny_utf8_json(state->hung_stack));
 }
@@ -266,7 +266,7 @@ static void add_counts(tiny_state *state, json_t *info) {
   json_object_set_new(info, "threads_lost", count(atomic_load(&state->threads_lost)));
   json_object_set_new(info, "lua_heap_bytes", count(atomic_load(&state->lua_heap)));
   json_object_set_new(info, "rss_bytes", count(resident_bytes()));
-  json_object_set_new(info, "cpu_seconds", seconds(nanoseconds(CLOCK_PROCESS_CPUTIME_ID)));
+  json_object_set_new(info, "cpu_seconds", seconds(tiny_clock_ns(CLOCK_PROCESS_CPUTIME_ID)));
   json_object_set_new(info, "timers", count(atomic_load(&state->timers)));
   json_object_set_new(info, "tasks", count(atomic_load(&state->tasks)));
   json_object_set_new(info, "connections", count(atomic_load(&state->connections)));
@@ -296,7 +296,7 @@ static json_t *draining(const tiny_state *state) {
 
 static json_t *make_info(tiny_state *state, bool take) {
   json_t *info = json_object();
-  uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+  uint64_t now = tiny_clock_ns(CLOCK_MONOTONIC);
   if (!info) return NULL;
   pthread_mutex_lock(&state->lock);
   add_identity(state, info, now);

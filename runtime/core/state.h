@@ -16,8 +16,7 @@ typedef enum tiny_phase {
   TINY_RUNNING,
   TINY_RELOADING,
   TINY_STANDBY,
-  TINY_CLOSING,
-  TINY_HUNG
+  TINY_CLOSING
 } tiny_phase;
 
 /* What a watcher is told of. */
@@ -102,8 +101,6 @@ void tiny_state_enter(tiny_state *state, tiny_phase phase);
 
 /* The old generations that are not gone yet; more than TINY_DRAINING_SHOWN are left out. */
 void tiny_state_draining(tiny_state *state, const tiny_draining *list, unsigned count);
-
-const char *tiny_phase_name(tiny_phase phase);
 
 bool tiny_state_is_hung(tiny_state *state); /* any thread */
 

@@ -2,15 +2,11 @@
  * talk.c -- one request, its answer, the next. */
 #include "talk.h"
 
-#include <time.h>
+#include "clock.h"
 
 enum { PAUSE_MS = 50 };
 
-uint64_t tiny_talk_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_BOOTTIME, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
+uint64_t tiny_talk_now(void) { return tiny_clock_ns(CLOCK_BOOTTIME); }
 
 static void on_timer(uv_timer_t *timer) {
   tiny_talk *t = timer->data;
@@ -28,7 +24,6 @@ static void on_line(void *data, const json_t *line) {
   tiny_talk *t = data;
   json_decref(t->answer);
   t->answer = json_incref((json_t *)(uintptr_t)line);
-  if (t->line) t->line(t->owner, line);
 }
 
 static void on_end(void *data, int code, const char *message) {
@@ -57,20 +52,49 @@ void tiny_talk_pause(tiny_talk *t, uint64_t longest_ms) {
   tiny_talk_go_on(t, ms);
 }
 
-void tiny_talk_listen(tiny_talk *t, const char *path, json_t *body, uint64_t timeout_ms,
-                      void (*line)(void *, const json_t *), tiny_talk_fn then) {
-  tiny_etcd_ask ask = {path, body, timeout_ms, on_line, on_end, t};
+static void start(tiny_talk *t, const tiny_etcd_ask *ask) {
   tiny_talk_hush(t);
-  t->line = line;
-  t->then = then;
   t->sent_ns = tiny_talk_now();
-  t->call = t->plugin->ask(*t->etcd, &ask);
+  t->call = t->plugin->ask(*t->etcd, ask);
   if (!t->call) tiny_talk_go_on(t, PAUSE_MS);
 }
 
 void tiny_talk_ask(tiny_talk *t, const char *path, json_t *body, uint64_t timeout_ms,
                    tiny_talk_fn then) {
-  tiny_talk_listen(t, path, body, timeout_ms, NULL, then);
+  t->then = then;
+  start(t, &(tiny_etcd_ask){path, body, timeout_ms, on_line, on_end, t});
+}
+
+/* One that ends as soon as it begins is not asked for again and again. */
+static void end_watch(tiny_talk *t) {
+  tiny_talk_hush(t);
+  if (tiny_talk_now() - t->sent_ns > t->longest_ms * 1000000) t->pause_ms = 0;
+  tiny_talk_pause(t, t->longest_ms);
+}
+
+static void on_watch_end(void *data, int code, const char *message) {
+  tiny_talk *t = data;
+  (void)code, (void)message;
+  t->call = NULL;
+  end_watch(t);
+}
+
+static void on_watch_line(void *data, const json_t *line) {
+  tiny_talk *t = data;
+  const json_t *result = json_object_get(line, "result");
+  if (!result || json_is_true(json_object_get(result, "canceled"))) {
+    end_watch(t);
+  } else if (json_object_get(result, "events")) {
+    tiny_talk_hush(t);
+    tiny_talk_go_on(t, t->settle_ms);
+  }
+}
+
+void tiny_talk_watch(tiny_talk *t, json_t *body, uint64_t timeout_ms, uint64_t settle_ms,
+                     uint64_t longest_ms) {
+  t->settle_ms = settle_ms;
+  t->longest_ms = longest_ms;
+  start(t, &(tiny_etcd_ask){"/v3/watch", body, timeout_ms, on_watch_line, on_watch_end, t});
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -17,13 +17,13 @@ struct tiny_talk {
   tiny_etcd *const *etcd; /* the owner's: it may come to use another client */
   void *owner;
   void (*go_on)(void *owner);
-  void (*line)(void *owner, const json_t *line);
   tiny_talk_fn then;
   void (*closed)(void *owner);
-  tiny_etcd_call *call; /* under way */
-  json_t *answer;       /* the last line of it; NULL: none came */
-  uint64_t sent_ns;     /* CLOCK_BOOTTIME of the last request */
-  uint64_t pause_ms;    /* the next tiny_talk_pause(); 0 after success */
+  tiny_etcd_call *call;           /* under way */
+  json_t *answer;                 /* the last line of it; NULL: none came */
+  uint64_t sent_ns;               /* CLOCK_BOOTTIME of the last request */
+  uint64_t pause_ms;              /* the next tiny_talk_pause(); 0 after success */
+  uint64_t settle_ms, longest_ms; /* of a watch */
 };
 
 /* CLOCK_BOOTTIME in ns: it goes on while the machine is suspended, as etcd does. Any thread. */
@@ -38,9 +38,10 @@ void tiny_talk_open(tiny_talk *talk, uv_loop_t *loop, const tiny_etcd_plugin *pl
 void tiny_talk_ask(tiny_talk *talk, const char *path, json_t *body, uint64_t timeout_ms,
                    tiny_talk_fn then);
 
-/* The same for what is answered in many lines. */
-void tiny_talk_listen(tiny_talk *talk, const char *path, json_t *body, uint64_t timeout_ms,
-                      void (*line)(void *owner, const json_t *line), tiny_talk_fn then);
+/* Watch what 'body' says, which is taken over: go on 'settle_ms' after something has happened to it, or after a pause
+ * of up to 'longest_ms' when the watch has ended. */
+void tiny_talk_watch(tiny_talk *talk, json_t *body, uint64_t timeout_ms, uint64_t settle_ms,
+                     uint64_t longest_ms);
 
 /* Forget what was asked, and going on. */
 void tiny_talk_hush(tiny_talk *talk);

@@ -4,11 +4,12 @@
  * relative times, because libfaketime takes every absolute one for wall time. */
 #include "timers.h"
 
+#include "clock.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 4096 }; /* nodes fired before I/O gets its turn */
@@ -35,11 +36,7 @@ struct tiny_timers {
 
 static _Atomic uint64_t frozen_ns; /* 0: time passes */
 
-static uint64_t real_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
+static uint64_t real_now(void) { return tiny_clock_ns(CLOCK_MONOTONIC); }
 
 uint64_t tiny_timers_now(void) {
   uint64_t frozen = atomic_load_explicit(&frozen_ns, memory_order_relaxed);

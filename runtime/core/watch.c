@@ -93,9 +93,13 @@ static int add_folder(tiny_watch *w, const char *path, size_t size) {
   f->watch = w;
   uv_fs_event_init(w->loop, &f->event);
   f->event.data = f;
+  if (uv_fs_event_start(&f->event, on_event, f->path, 0) != 0) {
+    uv_close((uv_handle_t *)&f->event, on_folder_closed);
+    return -1;
+  }
   f->next = w->folders;
   w->folders = f;
-  return uv_fs_event_start(&f->event, on_event, f->path, 0);
+  return 0;
 }
 
 unsigned tiny_watch_files(tiny_watch *w, const char *const *paths, size_t count) {

@@ -27,21 +27,21 @@ static uint64_t credit(const tiny_watchdog *dog, const tiny_sight *sight, uint64
   return age;
 }
 
-static void observe(const tiny_watchdog *dog, tiny_life *life, const tiny_sight *sight,
+static void observe(const tiny_watchdog *dog, tiny_pulse *pulse, const tiny_sight *sight,
                     uint64_t sign) {
   uint64_t since = sign > dog->last.now ? sign : dog->last.now;
-  if (life->sign != sign) life->charged = 0;
-  life->sign = sign;
+  if (pulse->sign != sign) pulse->charged = 0;
+  pulse->sign = sign;
   if (!sign || sight->excused)
-    life->charged = 0;
+    pulse->charged = 0;
   else if (sight->now > since)
-    life->charged += credit(dog, sight, sight->now - since);
+    pulse->charged += credit(dog, sight, sight->now - since);
 }
 
-static uint64_t patience(const tiny_watchdog *dog, const tiny_life *life) {
+static uint64_t patience(const tiny_watchdog *dog, const tiny_pulse *pulse) {
   uint64_t half = dog->span / 2;
-  if (life->charged < half) return half - life->charged;
-  return least(dog->span - life->charged, dog->span / STEPS);
+  if (pulse->charged < half) return half - pulse->charged;
+  return least(dog->span - pulse->charged, dog->span / STEPS);
 }
 
 void tiny_watchdog_span(tiny_watchdog *dog, uint64_t span) {

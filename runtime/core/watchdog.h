@@ -22,14 +22,14 @@ typedef struct tiny_sight {
 } tiny_sight;
 
 /* One thing that has to give signs of life. */
-typedef struct tiny_life {
+typedef struct tiny_pulse {
   uint64_t sign;    /* the last one, 0: nothing to wait for */
   uint64_t charged; /* ns since then that count */
-} tiny_life;
+} tiny_pulse;
 
 typedef struct tiny_watchdog {
   uint64_t span; /* ns without a sign that make a hang; 0: off */
-  tiny_life loop, run;
+  tiny_pulse loop, run;
   tiny_sight last;
   uint64_t planned; /* when the next look was due */
 } tiny_watchdog;

@@ -43,7 +43,7 @@ static int l_start(lua_State *L) {
   size_t input_size;
   int rc;
   lua_settop(L, 5);
-  tiny_command command = {.argv = check_strings(L, 1), .cwd = luaL_optstring(L, 3, NULL)};
+  tiny_program command = {.argv = check_strings(L, 1), .cwd = luaL_optstring(L, 3, NULL)};
   if (!lua_isnil(L, 2)) command.envp = check_strings(L, 2);
   const char *input = luaL_checklstring(L, 4, &input_size);
   lua_Number limit = luaL_checknumber(L, 5);

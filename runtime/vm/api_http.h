@@ -32,7 +32,7 @@ tiny_http_conn *tiny_request_check(lua_State *L);
 size_t tiny_request_size(lua_State *L, int index);
 
 /* Part of a head, pushed as a string. */
-void tiny_request_push(lua_State *L, const char *text, tiny_span span);
+void tiny_request_push(lua_State *L, const char *text, tiny_http_span span);
 
 /* The number, method, path and query of its request: what Lua begins with. */
 void tiny_request_push_head(lua_State *L, const tiny_http_conn *conn);

@@ -26,7 +26,7 @@ tiny_http_conn *tiny_request_check(lua_State *L) {
   return c;
 }
 
-void tiny_request_push(lua_State *L, const char *text, tiny_span span) {
+void tiny_request_push(lua_State *L, const char *text, tiny_http_span span) {
   lua_pushlstring(L, text + span.at, span.size);
 }
 

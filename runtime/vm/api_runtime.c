@@ -24,6 +24,20 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* exit(code): close as os.exit was asked to, from the state of a thread timer too */
+static int l_exit(lua_State *L) {
+  tiny_generation *g = tiny_generation_of(L);
+  if (!g->of_thread) tiny_generation_acting(L, "os.exit");
+  lua_Number code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : number_at(L, 1, 0);
+  if (!(code >= 0 && code <= 255))
+    return tiny_misuse(L, "os.exit: an exit code from 0 to 255 is expected");
+  if (g->of_thread)
+    tiny_close(g->runtime, 0, (int)code, NULL, NULL);
+  else
+    tiny_closing_ask(g->runtime, "close", 0, (int)code);
+  return 0;
+}
+
 /* fail(code): close because of an error */
 static int l_fail(lua_State *L) {
   tiny_closing_ask(runtime_of(L), "error", 0, (int)luaL_checkinteger(L, 1));
@@ -138,16 +152,10 @@ static int l_acting(lua_State *L) {
   return 0;
 }
 
-/* loading() -> bool */
-static int l_loading(lua_State *L) {
-  lua_pushboolean(L, tiny_generation_of(L)->life < TINY_ENTERED);
-  return 1;
-}
-
 static const luaL_Reg functions[] = {
-    {"close", l_close}, {"fail", l_fail},       {"reload", l_reload},   {"run_sign", l_run_sign},
-    {"error", l_error}, {"summary", l_summary}, {"app", l_app},         {"step", l_step},
-    {"start", l_start}, {"now", l_now},         {"loading", l_loading}, {"acting", l_acting},
+    {"close", l_close}, {"fail", l_fail},       {"reload", l_reload}, {"run_sign", l_run_sign},
+    {"error", l_error}, {"summary", l_summary}, {"app", l_app},       {"step", l_step},
+    {"start", l_start}, {"now", l_now},         {"exit", l_exit},     {"acting", l_acting},
     {"watch", l_watch}, {"named", l_named},     {NULL, NULL},
 };
 

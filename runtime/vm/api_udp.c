@@ -105,11 +105,13 @@ static udp *udp_new(tiny_harbour *harbour, int fd, const char *key, int *rc) {
   return NULL;
 }
 
-static udp *claim(tiny_harbour *harbour, const tiny_endpoint *e, uint64_t generation, int *rc) {
+/* 'own': one of port 0 is for nobody else. */
+static udp *claim(tiny_generation *g, const tiny_endpoint *e, bool own, int *rc) {
+  tiny_harbour *harbour = &g->runtime->sockets->harbour;
   char key[TINY_ENDPOINT_TEXT];
-  tiny_tenant tenant = {.generation = generation};
+  tiny_tenant tenant = {.generation = g->number, .own = own && e->ip4.sin_port == 0};
   tiny_endpoint_text(e, key);
-  udp *u = find(&harbour->claims, key, generation);
+  udp *u = tenant.own ? NULL : find(&harbour->claims, key, g->number);
   if (u) {
     tiny_claims_take(&harbour->claims, &u->claim, tenant);
     fail_reader(u);
@@ -130,7 +132,8 @@ static int l_bind(lua_State *L) {
   const tiny_endpoint *e = tiny_endpoint_check(L, 1);
   tiny_handle *handle = tiny_handle_new(L, &kind);
   int rc = UV_ECANCELED; /* on its way out it opens nothing more */
-  udp *u = g->life == TINY_ENTERED ? claim(&g->runtime->sockets->harbour, e, g->number, &rc) : NULL;
+  bool own = tiny_tasks_serve_request(g);
+  udp *u = g->life == TINY_ENTERED ? claim(g, e, own, &rc) : NULL;
   if (!u) return tiny_failed(L, rc);
   u->refs++;
   tiny_handle_set(handle, u);

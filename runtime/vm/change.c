@@ -16,7 +16,7 @@ static void refuse_closing(tiny *rt, tiny_ask *asks) {
 void tiny_change_abort(tiny *rt) {
   tiny_change *c = &rt->change;
   if (rt->loading) tiny_change_abandon(rt, "the server is closing");
-  if (c->under_way) return; /* it goes to its end first */
+  if (c->under_way) return; /* it comes to its end first: an on_start that waits is cancelled */
   tiny_ask *asks = c->asks;
   c->asks = NULL;
   c->wanted = false;

@@ -9,15 +9,14 @@
 
 static const uint64_t SPARE_MS = 500;
 
-static uint64_t conf_ms(const tiny *rt, const char *key) {
-  return rt->current ? tiny_conf_ms(rt->current->conf, key) : 0;
+static uint64_t force_ms(const tiny *rt) {
+  return tiny_conf_ms(rt->current->conf, "svr.close.force_close_delay");
 }
 
 /* Requests in flight may finish, as long as that leaves time to close without force. */
 static uint64_t request_ms(const tiny *rt) {
-  uint64_t force = conf_ms(rt, "svr.close.force_close_delay"),
-           lock = conf_ms(rt, "svr.close.wait_lock_delay");
-  return force > lock + SPARE_MS ? force - lock - SPARE_MS : 1;
+  uint64_t force = force_ms(rt), quiet = tiny_quiet_ms(rt->current);
+  return force > quiet + SPARE_MS ? force - quiet - SPARE_MS : 1;
 }
 
 static void stage_save(tiny *rt) {
@@ -32,11 +31,20 @@ static void save(tiny *rt) {
   tiny_stage(rt, stage_save, 0);
 }
 
+static bool on_except_runs(const tiny *rt) {
+  return tiny_tasks_count(rt->current, TINY_TASK_STEP, true) > 0;
+}
+
+/* About what on_close and the last requests have raised. */
+static void stage_on_except(tiny *rt) {
+  if (!on_except_runs(rt) || tiny_stage_late(rt)) save(rt);
+}
+
 static void stage_requests(tiny *rt) {
-  tiny_generation *g = rt->current;
-  bool waits =
-      tiny_tasks_count(g, TINY_TASK_REQUEST, true) > 0 || tiny_sockets_sending(rt->sockets);
-  if (!waits || tiny_stage_late(rt)) save(rt);
+  bool waits = tiny_tasks_count(rt->current, TINY_TASK_REQUEST, true) > 0 ||
+               tiny_sockets_sending(rt->sockets);
+  if (waits && !tiny_stage_late(rt)) return;
+  tiny_stage(rt, stage_on_except, waits ? 1 : tiny_quiet_ms(rt->current));
 }
 
 static void stage_on_close(tiny *rt) {
@@ -45,11 +53,6 @@ static void stage_on_close(tiny *rt) {
   if (rt->step_failed) tiny_step_why(rt, "on_close", why, sizeof why);
   if (rt->sockets->http) tiny_http_events_end_all(rt->sockets->http); /* by itself none ends */
   tiny_stage(rt, stage_requests, request_ms(rt));
-}
-
-/* on_except is to have its say before on_close. */
-static bool on_except_runs(const tiny *rt) {
-  return tiny_tasks_count(rt->current, TINY_TASK_STEP, true) > 0;
 }
 
 static void stage_quiet(tiny *rt) {
@@ -75,15 +78,15 @@ void tiny_closing_begin(tiny *rt) {
     return;
   }
   tiny_info(rt->log, "closing: %s", rt->closing.reason);
-  tiny_control_deadline(rt->control, conf_ms(rt, "svr.close.force_close_delay"));
-  tiny_notify_extend(rt->notify, conf_ms(rt, "svr.close.force_close_delay") + SPARE_MS);
+  tiny_control_deadline(rt->control, force_ms(rt));
+  tiny_notify_extend(rt->notify, force_ms(rt) + SPARE_MS);
   if (rt->current->life != TINY_ENTERED) { /* a failed reload has closed it */
     save(rt);
     return;
   }
   tiny_quiesce(rt->current);
   tiny_sockets_stop(rt->sockets);
-  tiny_stage(rt, stage_quiet, conf_ms(rt, "svr.close.wait_lock_delay"));
+  tiny_stage(rt, stage_quiet, tiny_quiet_ms(rt->current));
 }
 
 static void want(tiny *rt) {

@@ -18,6 +18,11 @@ void tiny_quiesce(tiny_generation *g) {
   tiny_tasks_cancel(g);
 }
 
+uint64_t tiny_quiet_ms(const tiny_generation *g) {
+  uint64_t ms = tiny_conf_ms(g->conf, "svr.close.wait_lock_delay");
+  return ms ? ms : 1; /* 0 is never, to a stage */
+}
+
 /* What it has open means nothing any longer without a task that could use it. */
 static bool spent(const tiny_generation *g) { return tiny_tasks_total(g) == 0; }
 

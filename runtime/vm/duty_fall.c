@@ -80,5 +80,5 @@ void tiny_duty_fall(tiny_duty *d) {
   tiny_sockets_stop(rt->sockets);
   cut_draining(rt);
   tiny_duty_acts(d, false);
-  tiny_stage(rt, stage_quiet, tiny_conf_ms(rt->current->conf, "svr.close.wait_lock_delay"));
+  tiny_stage(rt, stage_quiet, tiny_quiet_ms(rt->current));
 }

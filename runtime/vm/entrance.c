@@ -56,7 +56,7 @@ static void stage_on_start(tiny *rt) {
     tiny_change_withdraw(rt);
     return;
   }
-  if (!c->from && rt->closing.wanted && rt->step) tiny_task_cancel(rt->step);
+  if (rt->closing.wanted && rt->step) tiny_task_cancel(rt->step);
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
   if (tiny_step_overdue(rt)) {
     tiny_step_overdue_why(rt, "on_start", c->why, sizeof c->why);

@@ -89,7 +89,7 @@ void tiny_change_pause(tiny *rt) {
   rt->host.serving = false;
   tiny_state_enter(&rt->state, TINY_RELOADING);
   tiny_quiesce(from);
-  limit_cancelled(from, tiny_conf_ms(from->conf, "svr.close.wait_lock_delay") * 1000000u);
+  limit_cancelled(from, tiny_quiet_ms(from) * 1000000u);
   tiny_sockets_hold(rt->sockets);
-  tiny_stage(rt, stage_quiet, tiny_conf_ms(from->conf, "svr.close.wait_lock_delay"));
+  tiny_stage(rt, stage_quiet, tiny_quiet_ms(from));
 }

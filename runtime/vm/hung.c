@@ -14,7 +14,11 @@ void tiny_hung_parked(tiny *rt, tiny_ask *ask) {
   char text[TEXT_SIZE];
   tiny_report report = tiny_report_begin(text, sizeof text);
   tiny_report_put(&report, "nothing runs; what waits:\n");
+  size_t before = report.used;
+  const tiny_generation *next = rt->change.to;
   if (rt->current) tiny_parked_put(&report, rt->current);
+  if (next && next->life == TINY_ENTERED) tiny_parked_put(&report, next);
+  if (report.used == before) tiny_report_put(&report, "nothing\n");
   tiny_ask_done(ask, true, text);
 }
 

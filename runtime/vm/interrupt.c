@@ -8,6 +8,7 @@
 #include "interrupt.h"
 #include "apart.h"
 #include "backtrace.h"
+#include "clock.h"
 #include "guard.h"
 #include "question.h"
 #include "sigprof.h"
@@ -42,6 +43,7 @@ struct tiny_interrupt {
   /* Of the loop thread and its signal handler. */
   tiny_stretch *_Atomic stretch; /* innermost, or NULL */
   _Atomic uint64_t tick_ns;      /* when the timer fires, or 0 */
+  atomic_bool hit_idle;          /* a signal came while no Lua ran */
   lua_State *_Atomic armed;      /* whose hook is ours now, or NULL */
   lua_State *held;
   uint64_t slice_ns;
@@ -71,11 +73,7 @@ const char *tiny_stop_text(tiny_stop stop) {
   return texts[stop];
 }
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+static uint64_t now_ns(void) { return tiny_clock_ns(CLOCK_MONOTONIC); }
 
 static bool is_stopping(const tiny_interrupt *in) {
   int stop = atomic_load_explicit(&in->stop, memory_order_relaxed);
@@ -221,6 +219,7 @@ static void attend(void *data, const void *context) {
   tiny_stretch *stretch = in->stretch;
   uint64_t now = now_ns();
   if (!stretch) {
+    atomic_store_explicit(&in->hit_idle, true, memory_order_relaxed);
     if (tiny_question_claim(&in->question)) answer_idle(in);
   } else {
     check_limits(in, now);
@@ -264,6 +263,12 @@ tiny_stop tiny_interrupt_leave(tiny_interrupt *in, tiny_stretch *stretch) {
   if (!atomic_load_explicit(&in->armed, memory_order_relaxed) && !is_stopping(in))
     return TINY_STOP_NONE;
   return settle(in);
+}
+
+bool tiny_interrupt_hit_idle(tiny_interrupt *in) {
+  if (!atomic_load_explicit(&in->hit_idle, memory_order_relaxed)) return false;
+  atomic_store_explicit(&in->hit_idle, false, memory_order_relaxed);
+  return true;
 }
 
 const char *tiny_interrupt_trace(const tiny_interrupt *in) { return in->trace; }

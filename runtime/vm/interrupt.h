@@ -69,6 +69,9 @@ void tiny_interrupt_enter(tiny_interrupt *interrupt, tiny_stretch *stretch, uint
  * raised then means nothing. An inner stretch only hands the error on. */
 tiny_stop tiny_interrupt_leave(tiny_interrupt *interrupt, tiny_stretch *stretch);
 
+/* Whether a signal came while no Lua ran, since this was asked last. Loop thread. */
+bool tiny_interrupt_hit_idle(tiny_interrupt *interrupt);
+
 /* The Lua stack at the place that was stopped last. Loop thread, until the next stop. */
 const char *tiny_interrupt_trace(const tiny_interrupt *interrupt);
 

@@ -58,7 +58,7 @@ void tiny_change_refused(tiny *rt) {
 void tiny_change_lost(tiny *rt) {
   rt->current->life = TINY_LOADED; /* no on_start, so no on_close */
   refuse(rt, "could not be resumed, the server ends");
-  tiny_closing_ask(rt, "error", 0, TINY_EXIT_ERROR);
+  if (!rt->step_cancelled || !rt->closing.wanted) tiny_closing_ask(rt, "error", 0, TINY_EXIT_ERROR);
 }
 
 static void tell_conf(tiny *rt) {

@@ -23,7 +23,7 @@ void tiny_parked_put(tiny_report *report, const tiny_generation *g) {
   int shown = 0;
   if (run) tiny_parked_put_task(report, run);
   for (const tiny_task *task = g->tasks; task; task = task->next) {
-    if (task == run || task->ended) continue;
+    if (task == run || task == g->executor || task->ended) continue;
     if (++shown <= SHOWN) tiny_parked_put_task(report, task);
   }
   if (shown <= SHOWN) return;

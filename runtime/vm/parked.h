@@ -14,7 +14,7 @@ tiny_task *tiny_parked_run(const tiny_generation *generation);
 /* What a task is, and its stack. */
 void tiny_parked_put_task(tiny_report *report, const tiny_task *task);
 
-/* All tasks, run first, as far as they are not too many. */
+/* All tasks, run first, as far as they are not too many. The timers' own is not told while none is due. */
 void tiny_parked_put(tiny_report *report, const tiny_generation *generation);
 
 /* A line that counts what is open, by kind; nothing when nothing is. */

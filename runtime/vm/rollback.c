@@ -14,6 +14,7 @@ void tiny_change_discard(tiny *rt, tiny_generation *g) {
 static void stage_resumed(tiny *rt) {
   static const char name[] = "on_start of the old generation";
   char why[TINY_WHY];
+  if (rt->closing.wanted && rt->step && rt->step->started) tiny_task_cancel(rt->step);
   if (tiny_step_pending(rt) && !tiny_stage_late(rt)) return;
   bool late = tiny_step_overdue(rt), failed = late || rt->step_failed;
   if (late)

@@ -190,6 +190,7 @@ void tiny_closing_begin(tiny *runtime);
 /* -- generations that are on their way out (drain.c) */
 bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what requests began */
 void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
+uint64_t tiny_quiet_ms(const tiny_generation *generation); /* how long that may take: 1 at least */
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
 void tiny_drain_turn(tiny *runtime);  /* retire those that have nothing left */
 void tiny_drain_hurry(tiny *runtime); /* with the next of these all, whatever they hold */

@@ -11,13 +11,19 @@ void tiny_counts_show(tiny *rt) {
   atomic_store_explicit(&rt->state.lua_heap, heap, memory_order_relaxed);
 }
 
+/* A wait that a signal of ours cut short is no idle time to libuv. */
+static uint64_t lag_of(tiny *rt, uint64_t now, uint64_t idle) {
+  if (rt->interrupt && tiny_interrupt_hit_idle(rt->interrupt)) return 0;
+  return (now - rt->turn_at) - (idle - rt->idle_ns);
+}
+
 void tiny_turn_show(uv_prepare_t *prepare) {
   tiny *rt = prepare->data;
   tiny_state *s = &rt->state;
   tiny_counts_show(rt);
   tiny_drain_show(rt);
   uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&rt->loop);
-  uint64_t lag = (now - rt->turn_at) - (idle - rt->idle_ns);
+  uint64_t lag = lag_of(rt, now, idle);
   rt->turn_at = now;
   rt->idle_ns = idle;
   if (lag > atomic_load_explicit(&s->lag_max_ns, memory_order_relaxed))

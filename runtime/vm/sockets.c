@@ -24,6 +24,7 @@ tiny_sockets *tiny_sockets_open(tiny *rt) {
   if (!s) return NULL;
   s->runtime = rt;
   s->harbour.loop = &rt->loop;
+  s->harbour.log = rt->log;
   s->harbour.poller = tiny_poller_open(&rt->loop);
   s->resolver = tiny_resolver_open(rt);
   if (rt->exits) raise_limit(); /* the process is ours */

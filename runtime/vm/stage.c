@@ -74,7 +74,7 @@ static bool has_place(const char *message, const char *place) {
   return colon && strstr(message, colon + 1) != NULL;
 }
 
-static void tell(tiny *rt, const char *name, char *why, size_t why_size) {
+static void tell_failure(tiny *rt, const char *name, char *why, size_t why_size) {
   char place[160];
   const char *message = rt->failure.message ? rt->failure.message : "not enough memory";
   const char *trace = rt->failure.trace ? rt->failure.trace : message;
@@ -85,12 +85,14 @@ static void tell(tiny *rt, const char *name, char *why, size_t why_size) {
   tiny_state_error(&rt->state, message, rt->failure.trace);
 }
 
-/* What closing has cut short is no error. */
+/* One that gives way to a close has not failed. */
 void tiny_step_why(tiny *rt, const char *name, char *why, size_t why_size) {
-  if (rt->step_cancelled && rt->closing.wanted)
-    snprintf(why, why_size, "%s: the server is closing", name);
-  else
-    tell(rt, name, why, why_size);
+  if (rt->step_cancelled && rt->closing.wanted) {
+    snprintf(why, why_size, "the server is closing");
+    tiny_info(rt->log, "%s was cancelled: %s", name, why);
+  } else {
+    tell_failure(rt, name, why, why_size);
+  }
   tiny_failure_free(&rt->failure);
 }
 

@@ -2,11 +2,10 @@
  * stretch.c -- into a generation's Lua, and back. */
 #include "runtime.h"
 
-static uint64_t coarse_now(void) {
-  struct timespec now; /* exact to a few ms, for 5 ns */
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "clock.h"
+
+/* Exact to a few ms, for 5 ns. */
+static uint64_t coarse_now(void) { return tiny_clock_ns(CLOCK_MONOTONIC_COARSE); }
 
 void tiny_lua_enter(tiny_generation *g, tiny_visit *visit, lua_State *running,
                     const tiny_task *task, uint64_t limit_ns) {

@@ -41,7 +41,7 @@ static void give_coroutine(tiny_task *task) {
 /* Run and timers go on for their own sake, whoever added them. */
 static bool begun_by_request(const tiny_generation *g, tiny_task_kind kind) {
   if (kind == TINY_TASK_RUN || kind == TINY_TASK_TIMER) return false;
-  return kind == TINY_TASK_REQUEST || (g->current && g->current->of_request);
+  return kind == TINY_TASK_REQUEST || tiny_tasks_serve_request(g);
 }
 
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) {
@@ -273,6 +273,10 @@ void tiny_tasks_cancel(tiny_generation *g) {
   for (tiny_task *task = g->tasks; task; task = task->next)
     if (!task->of_request && (task->kind == TINY_TASK_RUN || task->kind == TINY_TASK_GO))
       tiny_task_cancel(task);
+}
+
+bool tiny_tasks_serve_request(const tiny_generation *g) {
+  return g->current && g->current->of_request;
 }
 
 unsigned tiny_tasks_count(const tiny_generation *g, tiny_task_kind kind, bool of_request) {

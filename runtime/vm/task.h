@@ -137,6 +137,9 @@ void tiny_task_stop(tiny_task *task, tiny_stop stop);
 /* Cancel those of the generation that no request began, steps excepted. */
 void tiny_tasks_cancel(tiny_generation *generation);
 
+/* Whether what runs now serves a request. */
+bool tiny_tasks_serve_request(const tiny_generation *generation);
+
 /* How many live tasks there are of a kind; with 'of_request' false only those no request began. */
 unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind, bool of_request);
 

@@ -4,6 +4,7 @@
 #include "worker.h"
 #include "api_log.h"
 #include "carry.h"
+#include "guard.h"
 #include "runtime.h"
 
 #include <lauxlib.h>
@@ -28,7 +29,8 @@ struct tiny_worker {
   bool ended;
   bool lost; /* nobody waits for it any more */
   double next_missed;
-  tiny_due late; /* when the call has taken suspiciously long */
+  tiny_due late;     /* when the call has taken suspiciously long */
+  size_t heap_limit; /* bytes; 0: none */
 
   pthread_mutex_t
       lock; /* guards the three below; what follows is the thread's between call and news */
@@ -92,7 +94,13 @@ static void open_vm(tiny_worker *w) {
   }
   w->vm = vm;
   w->vm->of_thread = true;
-  luaJIT_setmode(w->vm->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+  lua_State *L = w->vm->L;
+  if (!w->heap_limit) {
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    return;
+  }
+  tiny_guard_jit(L, TINY_JIT_NEVER);
+  tiny_allocator_limit(&w->vm->allocator, L, w->heap_limit); /* what is fresh is far below it */
 }
 
 static void execute(tiny_worker *w) {
@@ -100,7 +108,9 @@ static void execute(tiny_worker *w) {
   if (!w->vm) open_vm(w);
   if (!w->vm) return;
   tiny_log_refresh(w->vm->L);
-  if (lua_cpcall(w->vm->L, run_protected, w) != 0) lua_pop(w->vm->L, 1);
+  int status = lua_cpcall(w->vm->L, run_protected, w);
+  if (status != 0) lua_pop(w->vm->L, 1);
+  if (status == LUA_ERRMEM) tiny_allocator_recover(&w->vm->allocator, w->vm->L);
 }
 
 /* The sampling of the loop thread is not for us. */
@@ -157,6 +167,7 @@ static tiny_worker *worker_new(tiny_generation *g, const char *key) {
   w->runtime = g->runtime;
   w->owner = g;
   w->id = ++g->runtime->last_worker;
+  w->heap_limit = (size_t)tiny_conf_number(g->conf, "svr.lua.memory_limit");
   w->key = strdup(key);
   w->news = ask_new(w, on_news);
   w->end = ask_new(w, on_end);

@@ -196,6 +196,8 @@ tiny_zsocket *tiny_zsocket_open(const char *key, const char *fixed, tiny_zmq_ord
     return NULL;
   }
   h->socket = z;
-  tiny_claims_add(&s->harbour.claims, &z->claim, &kind, tenant_of(h));
+  tiny_tenant tenant = tenant_of(h);
+  tenant.own = !(order->binds && order->binds[0]) && tiny_tasks_serve_request(h->generation);
+  tiny_claims_add(&s->harbour.claims, &z->claim, &kind, tenant);
   return z;
 }

@@ -32,34 +32,21 @@ def clock_stepped(world, dice):
         world.step_clock(dice.randrange(-3600, 3600))
 
 
-@fault(2)
-def console_stalled(world, dice):
-    world.console.stall(dice.uniform(0.5, 4))
+def add_taker(name):
+    """Who takes log lines does not read for a while, or is away."""
+    def stalled(world, dice):
+        getattr(world, name).stall(dice.uniform(0.5, 4))
+
+    def away(world, dice):
+        getattr(world, name).absent(dice.uniform(0.2, 3))
+
+    for function in (stalled, away):
+        function.__name__ = f"{name}_{function.__name__}"
+        fault(2)(function)
 
 
-@fault(2)
-def console_closed(world, dice):
-    world.console.absent(dice.uniform(0.5, 3))
-
-
-@fault(2)
-def syslog_stalled(world, dice):
-    world.syslog.stall(dice.uniform(0.5, 4))
-
-
-@fault(2)
-def syslog_dead(world, dice):
-    world.syslog.absent(dice.uniform(0.2, 3))
-
-
-@fault(2)
-def mail_stalled(world, dice):
-    world.mail.stall(dice.uniform(0.5, 4))
-
-
-@fault(2)
-def mail_dead(world, dice):
-    world.mail.absent(dice.uniform(0.2, 3))
+for taker in ("console", "syslog", "mail"):
+    add_taker(taker)
 
 
 @fault(2)

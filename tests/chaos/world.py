@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 import peers
 from books import Books
 from lives import Lives
-from tiny_server import TINY, Project, build_option, lua, wait_for
+from tiny_server import TINY, Project, build_option, free_port, lua, wait_for
 
 HERE = Path(__file__).resolve().parent
 DISK = 4 << 20  # bytes of the small disk
@@ -36,11 +35,6 @@ exec {environment} {tiny} run -c conf.lua >console.fifo
 FINISH = """#!/bin/sh
 echo "$1 $(($2 & 127))" >>ends
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class World(Project):

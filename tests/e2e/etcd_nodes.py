@@ -161,3 +161,12 @@ class Etcd:
             if status.get("leader") and status["leader"] == status["header"]["member_id"]:
                 return index
         return None
+
+
+def module_etcd():
+    """For setUpModule: a node for all tests of a module, None where etcd is not installed."""
+    if not Etcd.installed():
+        return None
+    etcd = Etcd()
+    unittest.addModuleCleanup(etcd.close)
+    return etcd.open().wait_ready()

@@ -2,12 +2,11 @@
 """subscriber -- a subscriber of monitor feeds and a publisher that need no Tiny, and servers that have a feed."""
 import json
 import re
-import socket
 import time
 
 import zmq
 
-from tiny_server import WAIT, ServerCase
+from tiny_server import WAIT, ServerCase, free_port
 
 ANY = "tcp://127.0.0.1:*"  # the kernel chooses
 INFO = {"name": "fake", "host": "elsewhere", "pid": 1, "state": "running", "generation": 1, "uptime": 10,
@@ -17,8 +16,7 @@ INFO = {"name": "fake", "host": "elsewhere", "pid": 1, "state": "running", "gene
 
 def free_endpoint():
     """One that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 class Subscriber:
@@ -99,6 +97,13 @@ class FeedCase(ServerCase):
         subscriber = Subscriber(endpoint, **options)
         self.addCleanup(subscriber.close)
         return subscriber
+
+    def message(self, server):
+        """What it sends to who subscribes now, and is gone then."""
+        subscriber = self.subscribe(server.endpoints[0])
+        message = subscriber.next()[1]
+        subscriber.close()
+        return message
 
     def publisher(self):
         publisher = Publisher()

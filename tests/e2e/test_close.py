@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Closing: asked for by signal, command or the script itself, and forced when Lua does not come back."""
 import signal
+import subprocess
 import time
 import unittest
 
-from tiny_server import SIGNALS, ServerCase, wait_for
+from tiny_server import SIGNALS, TINY, ServerCase, wait_for
 
 ON_CLOSE = 'function S:on_close(reason) self:info("on_close %s", reason) end'
 # Backtracking inside one C function: no hook ever runs, so nothing but a forced end helps.
@@ -76,6 +77,25 @@ class Asked(ServerCase):
         self.assert_closed(server)
         self.assertEqual(server.lines("ERROR"), [])
 
+    def test_while_the_new_on_start_of_a_reload_runs(self):
+        server = self.start(ON_CLOSE)
+        server.project.script('function S:on_start() self:info("starting") tiny.sleep(300) end')
+        asked = subprocess.Popen([TINY, "reload", "-c", str(server.project.dir / "conf.lua")],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        server.wait_line("starting")
+        server.signal(signal.SIGTERM)
+        self.assert_closed(server)
+        self.assertEqual(asked.communicate()[0], "refused: the server is closing; generation 1 goes on\n")
+
+    def test_while_the_old_on_start_of_a_failed_reload_runs(self):
+        server = self.start("""
+          local again = false
+          function S:on_start() if again then self:info("again") tiny.sleep(300) end again = true end""")
+        server.project.script('function S:on_start() error("no ink") end')
+        server.signal(signal.SIGHUP)
+        server.wait_line("again")
+        self.assertEqual(server.close(), 0)
+
     def test_by_several_at_once(self):
         server = self.start(ON_CLOSE + "\nfunction S:run() self:close(5, 9) tiny.sleep(60) end")
         self.assertEqual(server.project.said("close")[0], 0)
@@ -104,6 +124,13 @@ class InOrder(ServerCase):
         self.assertEqual(server.close(), 0)
         self.assertGreaterEqual(time.monotonic() - began, 0.3)
         self.assertEqual(server.lines("on_close"), ["INFO on_close close"])
+
+    def test_without_wait_lock_delay_it_is_not_waited_for(self):
+        server = self.start("function S:run() while true do pcall(tiny.sleep, 60) end end\n" + ON_CLOSE,
+                            {"svr.close.wait_lock_delay": 0})
+        self.assert_reloaded(server.project)
+        self.assertEqual(server.close(), 0)
+        self.assertEqual(len(server.lines("on_close")), 2)
 
     def test_timers_fire_no_more_once_on_close_has_begun(self):
         server = self.start("""

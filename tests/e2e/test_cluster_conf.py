@@ -5,7 +5,7 @@ import json
 import time
 import unittest
 
-from etcd_nodes import Etcd, encode, needs_etcd
+from etcd_nodes import encode, module_etcd, needs_etcd
 from tiny_server import ServerCase, wait_for
 
 ETCD = None
@@ -19,10 +19,7 @@ TELL = """
 
 def setUpModule():
     global ETCD
-    if Etcd.installed():
-        ETCD = Etcd()
-        unittest.addModuleCleanup(ETCD.close)
-        ETCD.open().wait_ready()
+    ETCD = module_etcd()
 
 
 @needs_etcd

@@ -217,6 +217,12 @@ class Accepted(ServerCase):
         server = self.launch(project).wait_ready()
         self.assertTrue(server.wait_line("found ").endswith("found beside script, beside conf"))
 
+    def test_conf_finds_modules_beside_itself(self):
+        project = self.project('function S:on_start() self:info("sum %s", self.conf.sum) end')
+        project.write("keys.lua", 'return { ["svr.name"] = "test", ["svr.script"] = "main.lua", ["svr.monitor"] = false, sum = 42 }')
+        project.write("conf.lua", 'return require "keys"')
+        self.launch(project, cwd="/").wait_ready().wait_line("sum 42")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -33,6 +33,9 @@ class Eval(ServerCase):
         server = self.start()
         self.assertEqual(server.project.tiny("eval", "return self.name, 6 * 7").stdout.split(), ["test", "42"])
 
+    def test_a_nul_does_not_cut_them_short(self):
+        self.assertEqual(self.start().project.tiny("eval", r'return "a\0b", 2').stdout, "a\\0b\t2\n")
+
     def test_an_error_is_said_on_stderr(self):
         done = self.start().project.tiny("eval", 'error("no ink")')
         self.assertEqual((done.returncode, done.stdout), (1, ""))
@@ -76,9 +79,9 @@ class LogLevel(ServerCase):
         output = server.output()
         self.assertNotIn("detail", output[output.index("begin"):])
 
-    def test_unknown_words_are_refused_by_name(self):
+    def test_unknown_words_and_sinks_that_are_off_are_refused_by_name(self):
         project = self.start().project
-        for words in (["LOUD"], ["pigeon", "INFO"]):
+        for words in (["LOUD"], ["pigeon", "INFO"], ["syslog", "INFO"]):
             code, text = project.said("loglevel", *words)
             self.assertEqual(code, 1)
             self.assertIn(words[0], text)

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from mail_server import MailServer, make_certificate
-from tiny_server import ServerCase, wait_for
+from tiny_server import ServerCase, free_port, wait_for
 
 BODY = """
 function S:on_start() tiny.log.info("started") end
@@ -151,13 +151,8 @@ class Encryption(Mails):
 
 
 class Trouble(Mails):
-    def free_port(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
     def test_a_server_that_is_down_gets_it_when_it_is_up(self):
-        port = self.free_port()
+        port = free_port()
         server = self.start(BODY, self.conf(port))
         self.err(server, "first", "second")
         self.assertTrue(server.wait_line("log.email does not work").startswith("ERROR"))

@@ -94,6 +94,14 @@ class OnExcept(ServerCase):
                 self.assertEqual(server.lines("on_close"), ["INFO on_close error"])
                 self.assertIn("no ink", server.output())
 
+    def test_it_is_asked_about_the_last_summary_too(self):
+        server = self.start("""
+          function S:get_summary() error("no ink") end
+          function S:on_except(err) tiny.sleep(0.1) self:info("on_except %s", err) return true end""")
+        self.assertEqual(server.close(), 0)
+        self.assertEqual(len(server.lines("on_except")), 1, server.output())
+        self.assertIn("no ink", server.lines("on_except")[0])
+
     def test_it_may_wait(self):
         server = self.start("""
           function S:run() self:info("run") tiny.sleep(0.01) error("no ink") end
@@ -123,6 +131,27 @@ class OnExcept(ServerCase):
                 wait_for(lambda server=server, shown=shown: any(shown in line for line in server.lines("ERROR")),
                          f"{shown!r} in an ERROR line")
                 self.assertEqual(server.close(), 0)
+
+    def test_what_is_passed_on_has_the_stack_that_it_began_on(self):
+        server = self.start("""
+          local function deeper() error("no ink") end
+          function S:on_except(err, trace) self:info("on_except\\n%s", trace) return true end
+          function S:get_summary() tiny.timeout(60, deeper) end
+          local ways = {
+            function() tiny.timeout(60, tiny.timeout, 60, deeper) end,
+            function() tiny.go(deeper):join() end,
+            function() tiny.timeout(60, function() tiny.go(deeper):join() end) end,
+            function() tiny.parallel { deeper } end,
+            function() tiny.timeout(60, tiny.parallel, { deeper, function() tiny.sleep(60) end }) end,
+          }
+          function S:on_start() for _, way in ipairs(ways) do tiny.go(way) end end
+          function S:run() tiny.timeout(60, deeper) end""")
+        server.wait_line("on_except", times=6)
+        self.assertEqual(server.close(), 0)
+        reports = server.output().split("on_except\n")[1:]
+        self.assertGreater(len(reports), 6)  # the summary at the end is one
+        for report in reports:
+            self.assertRegex(report.partition("passed on at:")[0], r"main\.lua:4: in function")
 
     def test_timers_come_there_too(self):
         server = self.start("""

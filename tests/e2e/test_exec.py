@@ -74,7 +74,8 @@ class Exec(ServerCase):
           for _, bad in ipairs { {}, "ls", { 1 }, { "a\\0b" } } do self:info("bad %s: %s", pcall(tiny.exec, bad)) end
           self:info("bad %s: %s", pcall(tiny.exec, { "ls" }, { timeout = 0 }))""")
         server.wait_line("got ", times=3)
-        self.assertEqual([line.split()[-1] for line in server.lines("got ")], ['"ENOENT"', '"EACCES"', '"ENOENT"'])
+        self.assertEqual([line.split()[-1] for line in server.lines("INFO got ")], ['"ENOENT"', '"EACCES"', '"ENOENT"'])
+        self.assertIn("true in /nonexistent: no such file", server.lines("INFO got ")[2])
         self.assertEqual(len(server.lines("bad false: ")), 5)
 
     def test_a_timeout_ends_all_that_it_started(self):

@@ -36,26 +36,29 @@ class Message(FeedCase):
 
     def test_rss_and_cpu_are_the_kernels(self):
         server = self.feed("function S:on_start() local t = {} for i = 1, 3e6 do t[i % 10] = {i} end end")
-        info = self.subscribe(server.endpoints[0]).next()[1]["info"]
-        with open(f"/proc/{server.pid}/statm", encoding="ascii") as statm:
-            rss = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        with open(f"/proc/{server.pid}/stat", encoding="ascii") as stats:
-            ticks = sum(map(int, stats.read().rsplit(")", 1)[1].split()[11:13]))
-        self.assertAlmostEqual(info["rss_bytes"], rss, delta=1 << 20)
-        self.assertAlmostEqual(info["cpu_seconds"], ticks / os.sysconf("SC_CLK_TCK"), delta=0.1)
+
+        def agrees():  # in the end: what it does at its start may still be going on
+            info = self.message(server)["info"]
+            with open(f"/proc/{server.pid}/statm", encoding="ascii") as statm:
+                rss = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            with open(f"/proc/{server.pid}/stat", encoding="ascii") as stats:
+                ticks = sum(map(int, stats.read().rsplit(")", 1)[1].split()[11:13]))
+            cpu = ticks / os.sysconf("SC_CLK_TCK")
+            return abs(info["rss_bytes"] - rss) < 1 << 20 and abs(info["cpu_seconds"] - cpu) < 0.1
+        wait_for(agrees, "the feed to tell what the kernel does")
 
     def test_lag_is_the_longest_turn_since_the_last_message(self):
         server = self.feed("function S:on_start() tiny.go(function() tiny.sleep(0.1) local t = tiny.now() "
                            'while tiny.now() < t + 0.2 do end self:info("slow") end) end')
         server.wait_line("slow")
-        first = self.subscribe(server.endpoints[0]).next()[1]["info"]
+        first = self.message(server)["info"]
         self.assertGreater(first["loop_lag_ms"], 199)
         self.assertGreater(first["loop_lag_ms"], first["loop_lag_mean_ms"])
-        self.assertLess(self.subscribe(server.endpoints[0]).next()[1]["info"]["loop_lag_ms"], 199)
+        wait_for(lambda: self.message(server)["info"]["loop_lag_ms"] < 199, "the slow turn to be forgotten")
 
     def test_the_heap_is_the_generations(self):
         server = self.feed('function S:on_start() self.big = ("x"):rep(2^25) end')
-        self.assertGreater(self.subscribe(server.endpoints[0]).next()[1]["info"]["lua_heap_bytes"], 1 << 25)
+        self.assertGreater(self.message(server)["info"]["lua_heap_bytes"], 1 << 25)
 
     def test_what_the_server_holds_is_counted(self):
         body = """function S:on_start()
@@ -73,11 +76,11 @@ class Message(FeedCase):
 
     def test_gauges_and_counters_of_the_server(self):
         server = self.feed("function S:on_start() self:gauge('depth', 2.5) self:count('jobs') self:count('jobs', 2) end")
-        self.assertEqual(self.subscribe(server.endpoints[0]).next()[1]["info"]["app"], {"depth": 2.5, "jobs": 3})
+        self.assertEqual(self.message(server)["info"]["app"], {"depth": 2.5, "jobs": 3})
 
     def test_the_conf_in_force_shows_no_secret(self):
         server = self.feed(conf={"db.password": "hunter2", "db.url": "pg://me:hunter2@db/x", "db.pool": 3})
-        message = self.subscribe(server.endpoints[0]).next()[1]
+        message = self.message(server)
         self.assertNotIn("hunter2", str(message))
         self.assertEqual((message["conf"]["db.password"], message["conf"]["db.pool"]), ("***", 3))
         self.assertEqual(message["conf"]["svr.monitor.timer"], 600)
@@ -85,7 +88,7 @@ class Message(FeedCase):
     def test_bytes_that_are_no_utf8_do_no_harm(self):
         server = self.feed('function S:on_start() tiny.go(function() error("a\\255b") end) end')
         server.wait_line("ERROR")
-        self.assertIn("a?b", self.subscribe(server.endpoints[0]).next()[1]["info"]["last_error"])
+        self.assertIn("a?b", self.message(server)["info"]["last_error"])
 
 
 class When(FeedCase):
@@ -96,10 +99,10 @@ class When(FeedCase):
         self.assertEqual(seqs, list(range(seqs[0], seqs[0] + 10)))
 
     def test_those_who_come_together_share_one(self):
-        server = self.feed()
+        server, began = self.feed(), time.monotonic()
         many = [self.subscribe(server.endpoints[0]) for _ in range(100)]
         last = max(one.next()[1]["seq"] for one in many)
-        self.assertLess(last, 50)
+        self.assertLess(last, 2 + (time.monotonic() - began) / 0.005)  # one in 10 ms
 
     def test_a_subscription_for_others_brings_nothing(self):
         server = self.feed()
@@ -108,14 +111,13 @@ class When(FeedCase):
 
     def test_nothing_is_made_while_nobody_listens(self):
         server = self.feed(ERRS, {"svr.monitor.timer": 0.01})
-        first = self.listen(server)
-        first.close()
-        time.sleep(0.5)
-        second = self.subscribe(server.endpoints[0])
-        before = second.next()[1]["seq"]
-        second.close()
-        time.sleep(1)
-        self.assertLess(self.subscribe(server.endpoints[0]).next()[1]["seq"] - before, 50)
+
+        def made():
+            """Between two who come for a moment each."""
+            before = self.message(server)["seq"]
+            time.sleep(1)
+            return self.message(server)["seq"] - before
+        wait_for(lambda: made() < 50, "fewer messages than there are periods")
 
     def test_a_reload_is_told_at_once(self):
         server = self.feed()
@@ -154,10 +156,12 @@ class When(FeedCase):
 
     def test_a_long_start_is_seen_and_its_end_told(self):
         host = free_endpoint()
-        self.launch(self.project("function S:on_start() tiny.sleep(1) end",
-                                 {"svr.monitor": True, "svr.monitor.host": host, "svr.monitor.timer": 600}))
+        project = self.project("function S:on_start() while not io.open('go') do tiny.sleep(0.01) end end",
+                               {"svr.monitor": True, "svr.monitor.host": host, "svr.monitor.timer": 600})
+        self.launch(project, cwd=project.dir)
         subscriber = self.subscribe(host)
         self.assertEqual(subscriber.next()[1]["info"]["state"], "starting")
+        project.write("go", "")
         self.assertEqual(subscriber.next()[1]["info"]["state"], "running")
 
     def test_closing_is_told(self):
@@ -237,7 +241,8 @@ class Reloads(FeedCase):
         server = self.feed()
         subscriber = self.listen(server)
         self.reload_with(server, {"svr.monitor.timer": 0.05})
-        self.assertGreater(len(subscriber.all(1)), 5)
+        for _ in range(6):
+            self.assertIsNotNone(subscriber.next())
 
     def test_subscribers_of_an_endpoint_that_stays_stay_too(self):
         server = self.feed(conf={"svr.monitor.host": free_endpoint()})
@@ -340,8 +345,8 @@ class Stalled(FeedCase):
         wait_for(lambda: os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT), "the subscriber to stall")
         reader = self.listen(server)
         first = reader.wait(lambda m: m["seq"] > 700, "number 700")  # the kernel's buffers are full with less
-        last = reader.wait(lambda m: m["seq"] > 1400, "number 1400")
-        self.assertLess(last["info"]["rss_bytes"] - first["info"]["rss_bytes"], 2 << 20)
+        last = reader.wait(lambda m: m["seq"] > 1400, "number 1400")  # 14 MB later
+        self.assertLess(last["info"]["rss_bytes"] - first["info"]["rss_bytes"], 7 << 20)
         self.assert_reloaded(server.project)
 
 

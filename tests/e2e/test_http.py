@@ -838,6 +838,7 @@ class Many(HttpCase):
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (200, 200))
         peers = [self.connect() for _ in range(250)]
         wait_for(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) == 200, "the descriptors to run out")
+        server.wait_line("connections have to wait: Too many open files")
         self.assertEqual(peers[0].send(b"GET / HTTP/1.0\r\n\r\n"), 18)
         self.assertTrue(self.rest(peers[0]).endswith(b"\r\n\r\n1"))
         for peer in peers[1:200]:

@@ -42,6 +42,18 @@ class Stack(ServerCase):
         self.assertRegex(text, r"a task started at .*main.lua:4\n")
         self.assertLess(text.index("main.lua:5"), text.index("a task"))
 
+    def test_an_on_start_that_waits_is_shown(self):
+        server = self.launch(self.project('function S:on_start() self:info("starting") tiny.sleep(300) end'))
+        server.wait_line("starting")
+        self.assertRegex(self.stack(server), r"generation 1, on_start\n(.*\n)*.*main.lua:3: in function 'on_start'")
+
+    def test_being_looked_at_while_idle_is_no_lag(self):
+        server = self.start()
+        time.sleep(2)
+        for command in (["stack"], ["profile", "0.5"], ["eval", "return 1"]):
+            self.assertEqual(server.project.said(*command)[0], 0)
+        self.assertLess(server.info()["loop_lag_ms"], 2000)
+
     def test_sigquit_logs_it(self):
         server = self.start(BUSY)
         server.signal(signal.SIGQUIT)
@@ -51,6 +63,7 @@ class Stack(ServerCase):
 
     def test_sigquit_says_that_nothing_runs(self):
         server = self.start("")
+        self.assertEqual(self.stack(server), "nothing runs; what waits:\nnothing\n")
         server.signal(signal.SIGQUIT)
         server.wait_line("stack asked for: nothing runs")
 

@@ -44,6 +44,11 @@ class FromLua(ServerCase):
         self.assertEqual(server.wait_line("hello 5"), f"<INFO: test({server.pid})> [main.lua: 4] >> hello 5 ")
         self.assertIn("[main.lua: 3] >> started ", server.output())
 
+    def test_the_place_is_known_while_the_script_is_loaded(self):
+        project = self.project('tiny.log.info("loading")', {"log.console.format": None})
+        self.assertIn("[main.lua: 3] >> loading", project.said("check")[1])
+        self.assertIn("[main.lua: 3] >> loading", self.launch(project).wait_ready().wait_line("loading"))
+
     def test_print_is_a_line(self):
         server = self.start('function S:on_start() print("a", 1, nil) end')
         self.assertEqual(server.wait_line("a\t1"), "INFO a\t1\tnil")
@@ -166,6 +171,14 @@ class Files(ServerCase):
         self.assertEqual(server.close(), 0)
         found = numbers((disk / "app.log").read_text())
         self.assertEqual(found, sorted(set(found)))
+
+    def test_new_settings_are_tried_at_once(self):
+        server = self.start(COUNTING, self.file_conf(**{"log.file_log": "/dev/full", "log.console.level": "ERROR"}))
+        server.wait_line("log.file_log does not work")
+        time.sleep(1)  # the pause between its tries has grown: the next one is of 1.6 s
+        server.project.conf(self.file_conf())
+        self.assert_reloaded(server.project)
+        wait_for((server.project.dir / "app.log").exists, "the file", 1.2)
 
     def test_a_missing_folder_refuses_the_start(self):
         server = self.launch(self.project(STARTED, self.file_conf(**{"log.file_log": "none/app.log"})))

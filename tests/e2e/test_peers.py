@@ -4,14 +4,13 @@ import hashlib
 import random
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 from certificates import certificate
-from tiny_server import WAIT, ServerCase, die_with_parent, lua, wait_for
+from tiny_server import WAIT, ServerCase, die_with_parent, free_port, lua, wait_for
 
 SERVE = """
 function S:on_start()
@@ -150,8 +149,7 @@ class Socat(PeerCase):
         cert, key = certificate(self.dir)
         both = self.dir / "both.pem"
         both.write_text(cert.read_text() + key.read_text())
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.begin_peer("socat", f"OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,cert={both},verify=0", "EXEC:cat")
         server = self.start(f"""function S:on_start()
           tiny.go(function()
@@ -171,8 +169,7 @@ class Http2(PeerCase):
     def test_our_client_speaks_it_where_the_server_does(self):
         cert, key = certificate(self.dir)
         (self.dir / "page").write_text("from nghttpd")
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.begin_peer("nghttpd", "-d", self.dir, "--echo-upload", "-a", "127.0.0.1", port, key, cert)
         server = self.start(f"""function S:on_start()
           local function ask(options)

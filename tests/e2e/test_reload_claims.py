@@ -66,6 +66,23 @@ class Listeners(ServerCase):
         self.assertEqual(self.ask(self.connect("http2")), b"http23")
         self.assertEqual(self.connect("tcp").recv(9), b"tcp3")
 
+    def test_of_several_ports_that_the_kernel_chose_each_is_what_it_was(self):
+        project = self.project("""function S:on_start()
+          local http = assert(tiny.http.serve("127.0.0.1:0", function() return 200, "http" .. self.generation end))
+          local tcp = assert(tiny.tcp.listen("127.0.0.1:0", function(stream) stream:write("tcp", self.generation) end))
+          local udp = assert(tiny.udp.bind("127.0.0.1:0"))
+          local pull = assert(tiny.zmq.socket("PULL", { bind = "tcp://127.0.0.1:*" }))
+          local other = assert(tiny.zmq.socket("PULL", { bind = "tcp://127.0.0.1:*" }))
+          self:info("at %s %s %s %s %s", http:address(), tcp:address(), udp:address(), pull:endpoint(), other:endpoint())
+          assert(not self.conf.fail or self.generation == 1, "no ink")
+        end""")
+        server = self.launch(project).wait_ready()
+        before = server.wait_line("INFO at ")
+        self.assert_reloaded(project)
+        project.conf({"fail": True})
+        self.assert_refused(project, "no ink", 2)
+        self.assertEqual(server.lines("INFO at "), [before] * 4)
+
     def test_one_that_moves_to_another_address(self):
         self.serve(http={})
         old, port = self.connect("http"), self.port("http")
@@ -121,6 +138,40 @@ class Queued(ServerCase):
         for _ in range(4):
             self.assert_reloaded(project)
         server.wait_line("all are here")
+
+
+class Requests(ServerCase):
+    def test_what_a_request_has_opened_for_itself_stays_with_it(self):
+        project = self.project("""function S:on_start()
+          local router = assert(tiny.zmq.socket("ROUTER", { bind = "inproc://answers" }))
+          router:on(function(peer, empty, question)
+            self:info("asked %s", question)
+            while not io.open(self.conf.path .. ".go") do tiny.sleep(0.01) end
+            router:send(peer, empty, "to " .. question)
+          end, 100)
+          assert(tiny.http.serve("unix:" .. self.conf.path, function(req)
+            local udp = assert(tiny.udp.bind("127.0.0.1:0"))
+            local ask = assert(tiny.zmq.socket("REQ", { connect = "inproc://answers" }))
+            assert(ask:send(req.path))
+            local answer = assert(ask:recv())
+            assert(udp:send(answer, udp:address()))
+            return 200, (assert(udp:recv()))
+          end))
+        end""")
+        path = project.dir / "http"
+        project.conf({"path": str(path)})
+        server = self.launch(project).wait_ready()
+        old, new = (socket.socket(socket.AF_UNIX) for _ in range(2))
+        for peer, name in ((old, b"/old"), (new, b"/new")):
+            self.addCleanup(peer.close)
+            peer.settimeout(WAIT)
+            peer.connect(str(path))
+            peer.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % name)
+            server.wait_line(f"asked {name.decode()}")
+            self.assert_reloaded(project)
+        path.with_suffix(".go").touch()
+        for peer, name in ((old, b"/old"), (new, b"/new")):
+            self.assertEqual(peer.makefile("rb").read().rpartition(b"\r\n")[2], b"to " + name)
 
 
 MODULE = """

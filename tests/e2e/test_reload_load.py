@@ -8,7 +8,7 @@ import time
 import unittest
 
 from http_load import HANDLER, HttpLoad
-from tiny_server import WAIT, ServerCase, wait_for
+from tiny_server import WAIT, ServerCase
 
 RELOADS = 100
 PERIOD = 0.5  # seconds; longer than any pause, so that a timer has no excuse

@@ -102,6 +102,16 @@ class Listen(TcpCase):
             with connect(f"unix:{path}"):
                 owner.accept()[0].close()
 
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        project = self.project("""function S:on_start()
+          self:info("%s %s %s", tiny.tcp.listen(self.conf["test.address"], print))
+        end""")
+        path = project.dir / "data"
+        path.write_text("precious")
+        project.conf({"test.address": f"unix:{path}"})
+        self.launch(project).wait_ready().wait_line("EADDRINUSE")
+        self.assertEqual(path.read_text(), "precious")
+
     def test_what_cannot_be_listened_on_is_told(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             server = self.on_start(f"""for _, address in ipairs {{ "127.0.0.1:{taken.getsockname()[1]}", "203.0.113.1:0",
@@ -121,9 +131,15 @@ class Listen(TcpCase):
                                  function() tiny.tcp.connect() end } do
             local ok, err = pcall(bad)
             self:info("%s: %s", ok, err)
+          end
+          for _, opts in ipairs { { limits = 1 }, { limit = 0 }, { timeout = "1" }, 5 } do
+            self:info("wrong: %s", select(2, pcall(tiny.tcp.listen, "127.0.0.1:0", print, opts)))
+            self:info("wrong: %s", select(2, pcall(tiny.tcp.connect, "127.0.0.1:1", opts)))
           end""")
-        server.wait_line("false: ", times=3)
+        server.wait_line("wrong: ", times=8)
+        self.assertEqual(len(server.lines("false: ")), 3)
         self.assertEqual(len(server.lines("main.lua:5: tiny.tcp.")), 2)
+        self.assertEqual([len(server.lines(f"wrong: tiny.tcp.{name}: ")) for name in ("listen", "connect")], [4, 4])
 
     def test_nothing_starts_while_the_script_is_loaded(self):
         for call in ('tiny.tcp.listen("127.0.0.1:0", print)', 'tiny.tcp.connect("127.0.0.1:1")', 'tiny.udp.bind("127.0.0.1:0")',
@@ -370,6 +386,7 @@ class Connect(TcpCase):
         end""")
         server.wait_line("got nil", times=5)
         self.assertEqual([line.split()[-1] for line in server.lines("got nil")][:2], ["ECONNREFUSED", "ENOENT"])
+        self.assertIn("EINVAL", server.lines("got nil")[4])
 
     def test_a_host_that_does_not_answer_times_out(self):
         # A backlog of nothing that is full: the kernel drops the rest.

@@ -182,9 +182,14 @@ function M.block() os.execute("sleep 0.4") return "slept" end
 function M.stuck() os.execute("sleep 30") return "never" end
 function M.fail() local function deep() error("thread mishap") end deep() end
 function M.odd() return print end
+function M.hoard()
+  n = n + 1
+  local hoard = {}
+  while n % 2 == 1 do hoard[#hoard + 1] = {} end
+  return "all well"
+end
 function M.wait() tiny.sleep(1) end
 function M.go() tiny.go(print) end
-function M.exit() os.exit(7) end
 return M
 """
 
@@ -220,6 +225,24 @@ class Threads(ServerCase):
         server.wait_line("thread mishap", times=3)
         self.assertIn("in function 'deep'", server.output())
 
+    def test_errors_are_told_with_whose_they_are(self):
+        project = self.project(self.add("fail"), QUIET)
+        project.write("work.lua", WORKER)
+        server = self.launch(project).wait_ready()
+        self.assertRegex(server.wait_line("thread mishap"), r'ERROR thread timer "t": .*thread mishap')
+
+    def test_the_memory_limit_holds_there_too(self):
+        server = self.threads(self.add("hoard"), {"svr.lua.memory_limit": "20M"})
+        server.wait_line('on_except thread timer "t": not enough memory', times=2)
+        server.wait_line("done t all well")
+
+    def test_os_exit_closes_the_server(self):
+        project = self.project(self.add("leave") + "\nfunction S:on_close(reason) self:info('on_close %s', reason) end", QUIET)
+        project.write("work.lua", "return { leave = function() pcall(os.exit, 300) os.exit(7) end }")
+        server = self.launch(project)
+        self.assert_closed(server, 7)
+        self.assertEqual(server.lines("on_close"), ["INFO on_close close"])
+
     def test_what_is_no_plain_data_is_refused(self):
         server = self.threads(self.add("odd"))
         self.assertIn("is a function", server.wait_line("on_except"))
@@ -228,11 +251,6 @@ class Threads(ServerCase):
         for name, what in (("wait", "tiny.sleep"), ("go", "tiny.go")):
             server = self.threads(self.add(name))
             self.assertRegex(server.wait_line("on_except"), rf"work\.lua:\d+: {what} in a thread timer")
-
-    def test_the_process_is_not_its_own_to_end(self):
-        server = self.threads(self.add("exit"))
-        self.assertIn("os.exit in a thread timer", server.wait_line("on_except"))
-        self.assertEqual(server.close(), 0)
 
     def test_a_function_that_is_not_there_is_told_at_once(self):
         server = self.threads(self.add("missing", 3600))

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from tiny_server import WAIT, ServerCase, wait_for
+from tiny_server import WAIT, ServerCase, free_port, wait_for
 
 try:
     import zmq
@@ -735,8 +735,7 @@ class Peers(ZmqCase):
         self.assertEqual(server.lines("ERROR"), [])
 
     def test_one_among_many_dead_endpoints_is_heard_when_it_comes(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            to = listener.getsockname()[1]
+        to = free_port()
         server = self.start(SHOW + f"""function S:on_start()
           local endpoints = {{ "tcp://127.0.0.1:{to}" }}
           for port = 1, 200 do endpoints[#endpoints + 1] = "tcp://127.0.0.1:" .. port end

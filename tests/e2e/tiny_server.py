@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,7 @@ CONF = {
     "log.repeat_limit": 0,
     "log.console.format": "%(levelname)s %(message)s",
 }
+STAMPED = {"log.console.format": "%(asctime)s " + CONF["log.console.format"]}  # for Server.moments()
 
 
 def die_with_parent():
@@ -62,6 +64,12 @@ def wait_for(condition, what, seconds=WAIT):
         time.sleep(0.005)
 
 
+def free_port():
+    """One of loopback that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 def build_option(name):
     """A value of the CMake cache of the build under test, "" where that cannot be told."""
     cache = Path(TINY).parent / "CMakeCache.txt"
@@ -78,7 +86,7 @@ class Project:
     None takes one away."""
 
     def __init__(self, body="", **more):
-        self.dir = Path(tempfile.mkdtemp(prefix="tiny-"))
+        self.dir = self.made = Path(tempfile.mkdtemp(prefix="tiny-"))  # a test may go on with a folder within
         self.script(body)
         self.conf(more.get("conf") or {})
 
@@ -109,7 +117,7 @@ class Project:
         return done.returncode, done.stdout + done.stderr
 
     def remove(self):
-        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.made, ignore_errors=True)
 
 
 class Server:
@@ -131,6 +139,10 @@ class Server:
     def lines(self, word=""):
         """The output's lines that hold a word."""
         return [line for line in self.output().splitlines() if word in line]
+
+    def moments(self, word):
+        """When these lines were written, as texts that sort; for a server that was given STAMPED."""
+        return [line[:len("2026-01-01 00:00:00,000")] for line in self.lines(word)]
 
     def alive(self):
         return self.process.poll() is None

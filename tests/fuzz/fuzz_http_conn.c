@@ -30,7 +30,7 @@ static transcript *seen;
 
 /* -- the handler: says what it was asked ------------------------------------- */
 
-static void note_span(tiny_http_conn *c, tiny_span span) {
+static void note_span(tiny_http_conn *c, tiny_http_span span) {
   seen->requests = fuzz_hash(seen->requests, &span.size, sizeof span.size);
   seen->requests = fuzz_hash(seen->requests, tiny_http_request_text(c) + span.at, span.size);
 }
@@ -54,7 +54,7 @@ static void note_body(tiny_http_conn *c) {
 
 /* A field that cannot stand in a head is left out: no answer has more lines than it was given. */
 static size_t put_path(tiny_http_conn *c, char *fields, size_t room) {
-  tiny_span path = tiny_http_request_head(c)->path;
+  tiny_http_span path = tiny_http_request_head(c)->path;
   return tiny_http_put_field(fields, room, 0, "X-Path", 6, tiny_http_request_text(c) + path.at,
                              path.size);
 }

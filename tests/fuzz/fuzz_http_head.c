@@ -20,14 +20,14 @@ static int scan_cut(const char *data, size_t size, fuzz_cuts cuts) {
   return rc;
 }
 
-static void check_span(const tiny_http_head *head, tiny_span span, const char *text) {
+static void check_span(const tiny_http_head *head, tiny_http_span span, const char *text) {
   FUZZ_CHECK(span.at <= head->size && span.size <= head->size - span.at);
   for (uint32_t i = 0; i < span.size; i++)
     FUZZ_CHECK(text[span.at + i] != '\r' && text[span.at + i] != '\n' && text[span.at + i] != 0);
 }
 
 static void check_head(const tiny_http_head *head, const char *text) {
-  const tiny_span spans[] = {head->method, head->target, head->path, head->query, head->host};
+  const tiny_http_span spans[] = {head->method, head->target, head->path, head->query, head->host};
   for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) check_span(head, spans[i], text);
   FUZZ_CHECK(head->count <= TINY_HTTP_FIELDS);
   for (unsigned i = 0; i < head->count; i++) {

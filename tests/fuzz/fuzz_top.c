@@ -29,9 +29,12 @@ static void take_lines(tiny_top_server *server, const uint8_t *data, size_t size
   }
 }
 
+/* U+0080 to U+009F are control characters, too. */
 static void check_text(const char *text, size_t size) {
   for (size_t i = 0; i < size; i++)
     FUZZ_CHECK(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && text[i] != 127));
+  for (size_t i = 1; i < size; i++)
+    FUZZ_CHECK(text[i - 1] != '\xc2' || (unsigned char)text[i] >= 0xa0);
 }
 
 /* As --once prints it. */

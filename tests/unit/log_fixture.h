@@ -4,6 +4,7 @@
 #define TINY_LOG_FIXTURE_H
 
 #include "log.h"
+#include "suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -136,11 +137,7 @@ static inline void await_console(const char *text) {
 static inline int run_suites(const char *name, TCase **tests) {
   Suite *suite = suite_create(name);
   for (; *tests; tests++) suite_add_tcase(suite, *tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }
 
 static inline int run_suite(const char *name, TCase *tests) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_address.c -- what is an address and what is not, and how it is written. */
 #include "address.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -109,9 +110,5 @@ int main(void) {
   tcase_add_test(tcase, any_bytes_may_come_in);
   tcase_set_timeout(tcase, 60);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,12 +2,12 @@
  * test_allocator.c -- a VM under a memory limit. */
 #include "allocator.h"
 #include "guard.h"
+#include "suite.h"
 
 #include <check.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define MB ((size_t)1024 * 1024)
 
@@ -177,9 +177,5 @@ int main(void) {
   tcase_add_test(c, what_was_spared_and_is_kept_goes_over_a_small_limit);
   tcase_add_test(c, a_state_that_is_closed_leaves_nothing_mapped);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * test_apart.c -- what is told by a copy of the process, whatever becomes of that. */
 #include "apart.h"
+#include "suite.h"
 
 #include <check.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,9 +56,5 @@ int main(void) {
   tcase_add_test(all, a_crash_harms_nobody);
   tcase_add_test(all, what_does_not_end_is_ended);
   suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -181,7 +181,7 @@ START_TEST(levels_follow_the_log) {
   set("ERROR", "%(levelname)s");
   run("log.info('no') log.warn('no') log.err('e')");
   ck_assert_str_eq(output(), "ERROR\n");
-  tiny_log_set_level(lines, "console", TINY_DEBUG);
+  tiny_log_set_level(lines, "console", TINY_DEBUG, why, sizeof why);
   tiny_log_refresh(L);
   run("log.debug('d')");
   ck_assert_str_eq(output(), "DEBUG\n");

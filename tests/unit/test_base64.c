@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * test_base64.c -- the test vectors of RFC 4648, and what is no base64. */
 #include "base64.h"
+#include "suite.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const vectors[][2] = {
@@ -70,9 +70,5 @@ int main(void) {
   tcase_add_test(texts, what_is_no_base64_is_refused);
   tcase_add_test(texts, all_bytes_survive_and_may_be_decoded_in_place);
   suite_add_tcase(suite, texts);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

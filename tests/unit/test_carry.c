@@ -2,6 +2,7 @@
  * test_carry.c -- plain data from one state to another. */
 #include "carry.h"
 #include "parcel.h"
+#include "suite.h"
 
 #include <check.h>
 #include <lauxlib.h>
@@ -560,9 +561,5 @@ int main(void) {
   tcase_add_checked_fixture(tcase, setup, teardown);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(tcase, tests[i]);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_checkpoint.c -- the two files of a checkpoint: good, damaged, half-written, on a full disk. */
 #include "checkpoint.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -260,9 +261,5 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(files, tests[i]);
   suite_add_tcase(suite, files);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

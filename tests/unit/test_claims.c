@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * test_claims.c -- who holds what through changes that succeed and changes that fail. */
 #include "claims.h"
+#include "suite.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 typedef struct thing {
   tiny_claim claim;
@@ -154,6 +154,31 @@ START_TEST(a_claim_taken_twice_in_one_change_remembers_whose_it_was) {
 }
 END_TEST
 
+START_TEST(of_several_alike_the_oldest_stands_first) {
+  thing things[3] = {0};
+  for (int i = 0; i < 3; i++) tiny_claims_add(&claims, &things[i].claim, &goes, tenant(1, i));
+  ck_assert_ptr_eq(claims.first, &things[0].claim);
+  ck_assert_ptr_eq(claims.first->next, &things[1].claim);
+  ck_assert_ptr_eq(claims.first->next->next, &things[2].claim);
+}
+END_TEST
+
+START_TEST(what_a_request_has_of_its_own_is_for_nobody_else) {
+  thing a = {0};
+  tiny_tenant owner = tenant(1, 0);
+  owner.own = true;
+  tiny_claims_add(&claims, &a.claim, &keeps, owner);
+  tiny_claims_hold(&claims);
+  ck_assert(!tiny_claim_free_for(&a.claim, 2));
+  tiny_claims_back(&claims, 2);
+  ck_assert(!tiny_claim_free_for(&a.claim, 1));
+  tiny_claims_commit(&claims, 2);
+  ck_assert(!a.closed);
+  tiny_claims_retire(&claims, 1);
+  ck_assert(a.closed);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("claims");
   TCase *tcase = tcase_create("claims");
@@ -167,10 +192,8 @@ int main(void) {
   tcase_add_test(tcase, one_that_keeps_lives_as_long_as_its_generation);
   tcase_add_test(tcase, closing_ends_all_but_what_keeps);
   tcase_add_test(tcase, a_claim_taken_twice_in_one_change_remembers_whose_it_was);
+  tcase_add_test(tcase, of_several_alike_the_oldest_stands_first);
+  tcase_add_test(tcase, what_a_request_has_of_its_own_is_for_nobody_else);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "conf.h"
 #include "conf_take.h"
 #include "mask.h"
+#include "suite.h"
 
 #include <check.h>
 #include <lauxlib.h>
@@ -335,9 +336,5 @@ int main(void) {
   tcase_add_test(tcase, depth_and_size_are_bounded);
   tcase_add_test(tcase, taking_without_memory_leaves_nothing_behind);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

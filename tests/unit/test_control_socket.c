@@ -2,6 +2,7 @@
  * test_control_socket.c -- clients of every kind, and the socket's file. */
 #include "control_socket.h"
 #include "fake_runtime.h"
+#include "suite.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -319,9 +320,5 @@ int main(void) {
   tcase_add_test(file, a_path_that_is_too_long_for_an_address_works);
   tcase_add_test(file, nothing_is_left_open);
   suite_add_tcase(suite, file);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_crash.c -- processes that die, and what they say last. */
 #include "crash.h"
+#include "suite.h"
 
 #include <check.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The sanitizers have handlers of their own for these signals, and end the process in their own
@@ -51,15 +53,34 @@ static int overflow(int n) {
 }
 static void exhaust_stack(void) { zero = overflow(0); }
 
+enum { THREADS = 8 };
+static pthread_t threads[THREADS];
+static pthread_barrier_t all_there;
+
 static void *hurry(void *data) {
   (void)data;
+  pthread_barrier_wait(&all_there);
   abort();
 }
 
+static void on_signal(int signal) { (void)signal; }
+
 static void crash_everywhere(void) {
-  pthread_t threads[8];
-  for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, hurry, NULL);
-  pause();
+  signal(SIGUSR1, on_signal);
+  pthread_barrier_init(&all_there, NULL, THREADS + 1);
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, hurry, NULL);
+  pthread_barrier_wait(&all_there);
+  for (;;) pause();
+}
+
+/* Take a while, in which the others that have crashed are sent signals. */
+static void disturb(void *data, tiny_report *report) {
+  for (int i = 0; i < 20 * THREADS; i++) {
+    pthread_t thread = threads[i % THREADS];
+    if (!pthread_equal(thread, pthread_self())) pthread_kill(thread, SIGUSR1);
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+  }
+  describe(data, report);
 }
 
 static void crash_again(void *data, tiny_report *report) {
@@ -91,13 +112,16 @@ static int crash_with(void (*crash)(void), void (*tell)(void *, tiny_report *)) 
   return how;
 }
 
-static void check_death(void (*crash)(void), int sig, const char *name) {
-  int how = crash_with(crash, describe);
+static void check_words(int how, int sig, const char *name) {
   ck_assert_msg(strncmp(words, "crash: ", 7) == 0, "%s", words);
   ck_assert_msg(strstr(words, name), "%s", words);
   ck_assert_msg(strstr(words, "generation 7\n"), "%s", words);
   ck_assert_msg(strstr(words, "C stack:\n  #0 "), "%s", words);
   if (DIES_OF_SIGNAL) ck_assert(WIFSIGNALED(how) && WTERMSIG(how) == sig);
+}
+
+static void check_death(void (*crash)(void), int sig, const char *name) {
+  check_words(crash_with(crash, describe), sig, name);
 }
 
 START_TEST(a_bad_pointer_is_told_with_its_address) {
@@ -123,6 +147,11 @@ END_TEST
 START_TEST(threads_that_crash_together_are_told_once) {
   check_death(crash_everywhere, SIGABRT, "SIGABRT");
   ck_assert_ptr_null(strstr(words + 1, "crash: "));
+}
+END_TEST
+
+START_TEST(the_first_that_crashes_is_heard_out) {
+  check_words(crash_with(crash_everywhere, disturb), SIGABRT, "SIGABRT");
 }
 END_TEST
 
@@ -161,12 +190,9 @@ int main(void) {
   tcase_add_test(c, a_signal_that_was_sent_is_told_and_kills);
   tcase_add_test(c, running_out_of_stack_is_told);
   tcase_add_test(c, threads_that_crash_together_are_told_once);
+  tcase_add_test(c, the_first_that_crashes_is_heard_out);
   tcase_add_test(c, a_crash_while_telling_ends_the_process);
   tcase_add_test(c, afterwards_the_signals_are_as_before);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

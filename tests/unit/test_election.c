@@ -2,6 +2,7 @@
  * test_election.c -- who is elected, for how long, and what happens when etcd or the loop falls silent. */
 #include "election.h"
 #include "fake_etcd.h"
+#include "suite.h"
 #include "talk.h"
 
 enum { TTL_S = 1, LEASE_MS = 1000, DEADLINE_MS = 900 };
@@ -420,9 +421,5 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(elections, tests[i]);
   suite_add_tcase(suite, elections);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

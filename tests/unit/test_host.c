@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_host.c -- tiny.h as a program uses it that has a loop, threads and modules of its own. */
 #include "host_fixture.h"
+#include "suite.h"
 
 #include <lauxlib.h>
 #include <pthread.h>
@@ -506,9 +507,5 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(cases, tests[i]);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
  * chunks; whatever the bytes, and however they are cut. */
 #include "http_chunks.h"
 #include "http_head.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static int take_bytes(const char *data, size_t size) {
 
 static int take(const char *data) { return take_bytes(data, strlen(data)); }
 
-static void assert_span(tiny_span span, const char *expected) {
+static void assert_span(tiny_http_span span, const char *expected) {
   ck_assert_msg(span.size == strlen(expected) && memcmp(text + span.at, expected, span.size) == 0,
                 "\"%.*s\" is not \"%s\"", (int)span.size, text + span.at, expected);
 }
@@ -392,9 +393,5 @@ int main(void) {
   tcase_add_test(tcase, any_bytes_may_be_chunks);
   tcase_set_timeout(tcase, 120);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

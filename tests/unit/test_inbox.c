@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_inbox.c -- asks from many threads, in order, and what becomes of them at the end. */
 #include "inbox.h"
+#include "suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -150,9 +151,5 @@ int main(void) {
   tcase_add_test(inbox_case, an_ask_can_be_withdrawn_until_it_is_taken);
   tcase_add_test(inbox_case, many_threads_post_while_the_loop_takes_and_closes);
   suite_add_tcase(suite, inbox_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

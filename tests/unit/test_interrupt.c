@@ -2,6 +2,7 @@
  * test_interrupt.c -- Lua that does not want to stop, and a second thread that stops it. */
 #include "guard.h"
 #include "interrupt.h"
+#include "suite.h"
 
 #include <check.h>
 #include <lauxlib.h>
@@ -559,9 +560,5 @@ int main(void) {
   tcase_add_test(c, a_second_runtime_does_without_compiled_code);
   tcase_add_test(c, another_s_sigprof_handler_is_kept);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -21,6 +21,10 @@ START_TEST(lines_below_the_level_are_not_taken) {
 }
 END_TEST
 
+static int set_level(const char *sink, tiny_level level) {
+  return tiny_log_set_level(lines, sink, level, why, sizeof why);
+}
+
 static int changes;
 static void on_changed(void *data) { changes += data == &changes; }
 
@@ -28,8 +32,9 @@ START_TEST(a_level_holds_until_the_next_configure) {
   changes = 0;
   configure(json_object());
   tiny_log_on_threshold(lines, on_changed, &changes);
-  ck_assert_int_eq(tiny_log_set_level(lines, "console", TINY_DEBUG), 0);
-  ck_assert_int_eq(tiny_log_set_level(lines, "nowhere", TINY_DEBUG), -1);
+  ck_assert_int_eq(set_level("console", TINY_DEBUG), 0);
+  ck_assert_int_eq(set_level("nowhere", TINY_DEBUG), -1);
+  ck_assert_str_eq(why, "unknown sink \"nowhere\": it is console, syslog, file_log or email");
   put(TINY_DEBUG, "seen");
   ck_assert_str_eq(output(), "DEBUG seen\n");
   ck_assert_int_eq(changes, 1);
@@ -40,10 +45,29 @@ START_TEST(a_level_holds_until_the_next_configure) {
 }
 END_TEST
 
-START_TEST(a_level_given_to_a_sink_that_is_off_changes_nothing) {
+START_TEST(a_level_given_to_a_sink_that_is_off_is_refused) {
   configure(json_object());
-  ck_assert_int_eq(tiny_log_set_level(lines, "syslog", TINY_DEBUG), 0);
+  ck_assert_int_eq(set_level("syslog", TINY_DEBUG), -1);
+  ck_assert_str_eq(why, "log.syslog is off");
   ck_assert_int_eq(tiny_log_threshold(lines), TINY_INFO);
+}
+END_TEST
+
+static void on_told(void *data, const tiny_logged *line) {
+  ck_assert_int_eq(line->level, TINY_ERROR);
+  ++*(int *)data;
+}
+
+START_TEST(a_level_for_all_is_none_for_the_program_around_us) {
+  int told = 0;
+  tiny_log_attach(lines, on_told, &told, TINY_ERROR);
+  configure(json_object());
+  ck_assert_int_eq(set_level("host", TINY_DEBUG), -1);
+  ck_assert_int_eq(set_level(NULL, TINY_DEBUG), 0);
+  put(TINY_DEBUG, "detail");
+  put(TINY_ERROR, "failed");
+  ck_assert_str_eq(output(), "DEBUG detail\nERROR failed\n");
+  ck_assert_int_eq(told, 1);
 }
 END_TEST
 
@@ -147,7 +171,8 @@ int main(void) {
   tcase_add_test(tests, lines_wait_until_the_log_is_configured);
   tcase_add_test(tests, lines_below_the_level_are_not_taken);
   tcase_add_test(tests, a_level_holds_until_the_next_configure);
-  tcase_add_test(tests, a_level_given_to_a_sink_that_is_off_changes_nothing);
+  tcase_add_test(tests, a_level_given_to_a_sink_that_is_off_is_refused);
+  tcase_add_test(tests, a_level_for_all_is_none_for_the_program_around_us);
   tcase_add_test(tests, lines_put_before_settings_change_keep_the_old_format);
   tcase_add_test(tests, a_ring_of_another_size_takes_over_without_losing_or_reordering);
   tcase_add_test(tests, bad_settings_are_refused_and_change_nothing);

@@ -128,7 +128,7 @@ static void crash_on_the_log_thread(void) {
   put_numbers(LINES);
   tiny_log_on_threshold(lines, crash_when_told, NULL);
   configure(to_file());
-  tiny_log_set_level(lines, "console", TINY_WARN);
+  tiny_log_set_level(lines, "console", TINY_WARN, why, sizeof why);
   nap_ms(5000);
 }
 

@@ -22,8 +22,15 @@ static void write_file(const char *name, const char *text) {
   fclose(file);
 }
 
+/* By one clock for all of a test, lest a period ends within it. */
+static time_t ago(int seconds) {
+  static time_t now;
+  if (!now) now = time(NULL);
+  return now - seconds;
+}
+
 static void set_age(const char *name, int seconds) {
-  struct timespec times[2] = {{time(NULL) - seconds, 0}, {time(NULL) - seconds, 0}};
+  struct timespec times[2] = {{ago(seconds), 0}, {ago(seconds), 0}};
   ck_assert_int_eq(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
 }
 
@@ -75,7 +82,7 @@ END_TEST
 /* The name that a file of so long ago gets. */
 static const char *aged_name(const char *form, int seconds) {
   static char name[80];
-  time_t then = time(NULL) - seconds;
+  time_t then = ago(seconds);
   struct tm tm;
   strftime(name, sizeof name, form, localtime_r(&then, &tm));
   return name;
@@ -242,6 +249,8 @@ START_TEST(a_path_that_cannot_work_is_refused_with_the_reason) {
   ck_assert_str_eq(why, expected);
   ck_assert_int_eq(refused("."), -1);
   ck_assert_ptr_nonnull(strstr(why, "Is a directory"));
+  ck_assert_int_eq(refused("/dev/null/app.log"), -1);
+  ck_assert_str_eq(why, "log.file_log: \"/dev/null/app.log\": Not a directory");
   ck_assert_int_eq(refused("app.log"), 0);
   ck_assert_ptr_null(content("app.log")); /* a check makes no file */
 }

@@ -2,6 +2,7 @@
  * test_log_format.c -- Python's fields with widths, JSON lines, and what is escaped. */
 #include "log_format.h"
 #include "log_text.h"
+#include "suite.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -90,6 +91,14 @@ START_TEST(control_characters_are_shown_not_sent) {
   ck_assert_str_eq(MESSAGE("\xc2\x9b"
                            "31m"),
                    "\\u009b31m");
+}
+END_TEST
+
+START_TEST(the_odd_name_of_a_file_has_room) {
+  char name[60];
+  memset(name, 1, sizeof name);
+  line.file = (tiny_span){name, sizeof name};
+  ck_assert_uint_eq(strlen(by("%(filename)s")), sizeof name * strlen("\\x01"));
 }
 END_TEST
 
@@ -205,6 +214,7 @@ int main(void) {
   tcase_add_test(tests, widths_and_precisions_work_as_in_python);
   tcase_add_test(tests, a_bad_format_is_refused_with_its_culprit);
   tcase_add_test(tests, control_characters_are_shown_not_sent);
+  tcase_add_test(tests, the_odd_name_of_a_file_has_room);
   tcase_add_test(tests, a_newline_cannot_forge_a_line);
   tcase_add_test(tests, good_utf8_stays_and_bad_is_shown);
   tcase_add_test(tests, an_odd_byte_is_found_wherever_it_stands);
@@ -215,9 +225,5 @@ int main(void) {
   tcase_add_test(tests, the_date_is_right_in_every_zone_and_year);
   tcase_add_test(tests, the_hour_changes_where_summer_begins);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_log_repeat.c -- identical lines are held back and told, all others pass. */
 #include "log_repeat.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -172,9 +173,5 @@ int main(void) {
   tcase_add_test(tests, at_the_end_everything_is_told);
   tcase_add_test(tests, a_long_line_is_told_in_short);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_log_ring.c -- claims, order, bounds and growth of the ring. */
 #include "log_ring.h"
+#include "suite.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -167,9 +168,5 @@ int main(void) {
   tcase_add_test(tests, an_empty_ring_begins_again_at_the_front);
   tcase_add_test(tests, writers_at_once_lose_nothing_and_keep_their_order);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

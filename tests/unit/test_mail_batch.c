@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_mail_batch.c -- lines collected for a mail: bounds, order, subject. */
 #include "mail_batch.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -96,9 +97,5 @@ int main(void) {
   tcase_add_test(tests, what_could_not_be_sent_goes_first_and_fills_up);
   tcase_add_test(tests, a_subject_is_one_printable_line);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_notify.c -- a service manager that listens. */
 #include "notify.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -171,9 +172,5 @@ int main(void) {
   tcase_add_test(c, a_manager_that_does_not_listen_holds_nobody_up);
   tcase_add_test(c, without_a_manager_nothing_is_said);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

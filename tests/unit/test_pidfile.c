@@ -2,12 +2,15 @@
  * test_pidfile.c -- one server of a name, and the note by which it is found. */
 #include "note.h"
 #include "pidfile.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -168,6 +171,29 @@ START_TEST(the_note_of_a_later_server_is_left_alone) {
 }
 END_TEST
 
+static int lowest_free_fd(void) {
+  int fd = dup(STDIN_FILENO);
+  close(fd);
+  return fd;
+}
+
+START_TEST(a_note_that_finds_no_room_leaves_nothing_behind) {
+  tiny_note note = {.pid = 1, .name = "one", .socket = "/x.sock"};
+  struct rlimit before, none;
+  int fd = lowest_free_fd();
+  ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+  none = (struct rlimit){0, before.rlim_max};
+  signal(SIGXFSZ, SIG_IGN);
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+  char *written = tiny_note_write(in_folder("conf.lua"), &note, why, sizeof why);
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, SIG_DFL);
+  ck_assert_ptr_null(written);
+  ck_assert_msg(strstr(why, "File too large") != NULL, "%s", why);
+  ck_assert_int_eq(lowest_free_fd(), fd);
+}
+END_TEST
+
 static const char *const damaged[] = {"",
                                       "12",
                                       "12\none\n/x.sock\n",
@@ -198,11 +224,8 @@ int main(void) {
   tcase_add_test(lock_case, the_note_leads_from_conf_lua_to_the_socket);
   tcase_add_test(lock_case, a_folder_that_cannot_be_written_has_its_note_in_run_tiny);
   tcase_add_test(lock_case, the_note_of_a_later_server_is_left_alone);
+  tcase_add_test(lock_case, a_note_that_finds_no_room_leaves_nothing_behind);
   tcase_add_loop_test(lock_case, a_damaged_note_is_no_note, 0, sizeof damaged / sizeof *damaged);
   suite_add_tcase(suite, lock_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_privilege.c -- becoming another user; each in a child of its own. Without root only the
  * refusals can be tried. */
 #include "privilege.h"
+#include "suite.h"
 
 #include <check.h>
 #include <grp.h>
@@ -117,9 +118,5 @@ int main(void) {
   tcase_add_test(c, what_cannot_be_done_is_an_error);
   tcase_add_test(c, unknown_names_are_refused);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_profile.c -- folded stacks of Lua that is busy in known places. */
 #include "guard.h"
 #include "profile.h"
+#include "suite.h"
 
 #include <check.h>
 #include <lauxlib.h>
@@ -149,9 +150,5 @@ int main(void) {
   tcase_add_test(c, deep_stacks_are_cut_at_the_root);
   tcase_add_test(c, nothing_that_runs_gives_nothing);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * test_rollout.c -- whose turn it is to take a changed configuration, and who waits for whom. */
 #include "asked_etcd.h"
 #include "rollout.h"
+#include "suite.h"
 
 static uv_loop_t loop;
 static tiny_log *log_;
@@ -248,9 +249,5 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(turns, tests[i]);
   suite_add_tcase(suite, turns);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

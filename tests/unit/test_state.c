@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_state.c -- the info object that feed and status show. */
 #include "state.h"
+#include "suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -221,10 +222,14 @@ START_TEST(gauges_are_set_and_counters_added) {
   tiny_state_app(&state, "jobs", 1, true);
   tiny_state_app(&state, "jobs", 2, true);
   tiny_state_app(&state, "odd", NAN, false);
+  tiny_state_app(&state, "load", 1, false);
+  tiny_state_app(&state, "load", 0.5, true);
+  tiny_state_app(&state, "load", 0.5, true);
   const json_t *app = get("app");
   ck_assert(json_real_value(json_object_get(app, "depth")) == 1.5);
   ck_assert_int_eq(json_integer_value(json_object_get(app, "jobs")), 3);
   ck_assert_ptr_null(json_object_get(app, "odd"));
+  ck_assert_int_eq(json_integer_value(json_object_get(app, "load")), 2); /* by way of 1.5 */
 }
 END_TEST
 
@@ -247,9 +252,5 @@ int main(void) {
   tcase_add_loop_test(info_case, each_change_of_state_is_news, 0, 3);
   tcase_add_test(info_case, of_a_reload_only_the_outcome_is_news);
   suite_add_tcase(suite, info_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,10 +2,10 @@
  * test_store.c -- what is asked of etcd for a checkpoint, and what becomes of its answers. */
 #include "asked_etcd.h"
 #include "store.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uv_loop_t loop;
@@ -228,9 +228,5 @@ int main(void) {
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(checkpoints, tests[i]);
   suite_add_tcase(suite, checkpoints);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * test_stream.c -- reading and writing in pieces, over a socket pair and a real loop. */
 #include "stream.h"
+#include "suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -349,9 +350,5 @@ int main(void) {
   tcase_add_test(tcase, a_closed_one_says_so);
   tcase_add_test(tcase, one_that_another_closes_in_the_same_turn_hears_nothing);
   suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

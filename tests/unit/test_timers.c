@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * test_timers.c -- the wheel, on a clock of its own: years pass in a moment. */
+#include "suite.h"
 #include "timers.h"
 
 #include <check.h>
@@ -463,9 +464,5 @@ int main(void) {
   tcase_add_test(tests, a_million_can_be_pending);
   tcase_add_loop_test(tests, it_agrees_with_a_plain_list, 0, 5);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

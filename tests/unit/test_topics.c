@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * test_topics.c -- which topics are new, and which nobody wants any longer. */
+#include "suite.h"
 #include "topics.h"
 
 #include <check.h>
@@ -52,9 +53,5 @@ int main(void) {
   tcase_add_test(all, what_was_removed_is_new_again);
   tcase_add_test(all, what_is_not_added_again_is_unwanted);
   suite_add_tcase(suite, all);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

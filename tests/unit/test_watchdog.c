@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * test_watchdog.c -- the judgement, in a world with a clock of its own. */
+#include "suite.h"
 #include "watchdog.h"
 
 #include <check.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -264,9 +264,5 @@ int main(void) {
   tcase_add_test(c, the_kernel_tells_of_waiting_for_a_cpu);
   tcase_add_test(c, no_debugger_is_seen_where_none_is);
   suite_add_tcase(suite, c);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

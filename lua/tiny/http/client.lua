@@ -168,6 +168,7 @@ local function finish(transfer, ok, answer, message, name)
   if not ok then error(answer, 0) end
   return answer, message, name
 end
+trace.passers[finish] = true
 
 --- Ask a server: its answer, whatever its status, or nil, message, NAME when there is none.
 ---@param options tiny.Fetch
