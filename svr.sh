@@ -7,9 +7,11 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tiny=tiny
+remedy='is Tiny installed, and in PATH?'
 prepare() { :; }
 if [ -e "$here/runtime/tiny.h" ]; then
   tiny=$here/build/release/tiny
+  remedy='./svr.sh run builds it'
   # shellcheck source=.ci/prepare.sh
   . "$here/.ci/prepare.sh"
 fi
@@ -102,7 +104,7 @@ case $command in
   bench) prepare bench ;;
   help) usage; exit ;;
 esac
-command -v "$tiny" >/dev/null || fail "$tiny is not there: is Tiny installed, or built (./svr.sh run does it)?"
+command -v "$tiny" >/dev/null || fail "$tiny is not there: $remedy"
 
 case $command in
   start) start "$@" ;;

@@ -28,11 +28,14 @@ end
 
 -- The pages' chapters: title, file, what its tables are called outside, and the function that it returns.
 local chapters = {
+  {"Everywhere", "../tiny", {}},
+  {"The log", "log", {}},
   {"The server", "server", {Server = "self"}},
   {"Tasks", "task", {task = true, methods = "task"}},
-  {"Queues", "queue", {Queue = "queue"}},
+  {"Queues", "queue", {Queue = "queue"}, "tiny.queue"},
   {"Timers", "timer", {timer = true}},
-  {"TCP and unix sockets", "tcp", {tcp = "tiny.tcp", Listener = "listener"}},
+  {"TCP and unix sockets", "tcp", {tcp = "tiny.tcp"}},
+  {"Listeners", "listen", {Listener = "listener"}},
   {"Streams", "stream", {methods = "stream"}},
   {"UDP", "udp", {udp = "tiny.udp", methods = "udp"}},
   {"Other programs", "exec", {}, "tiny.exec"},
@@ -47,13 +50,13 @@ local chapters = {
 
 -- One comment's lines -> text, parameters, results and fields.
 local function parse(comment)
-  local doc = {text = {}, params = {}, fields = {}}
+  local doc = {text = {}, params = {}, returns = {}, fields = {}}
   for line in comment:gmatch("%-%-%-? ?([^\n]*)") do
     local tag, rest = line:match("^@(%w+)%s*(.*)")
     if tag == "param" then
       doc.params[#doc.params + 1] = rest
     elseif tag == "return" then
-      doc.returns = doc.returns and doc.returns .. ", " .. rest or rest
+      doc.returns[#doc.returns + 1] = "`" .. rest:gsub("  +", "` (", 1) .. (rest:find("  ") and ")" or "`")
     elseif tag == "field" then
       doc.fields[#doc.fields + 1] = rest
     elseif tag == "class" then
@@ -88,8 +91,8 @@ local function entry(out, name, arguments, doc)
   out[#out + 1] = ("### `%s(%s)`\n"):format(name, arguments)
   out[#out + 1] = table.concat(doc.text, "\n") .. "\n"
   for _, param in ipairs(doc.params) do out[#out + 1] = item(param) end
-  if doc.returns then out[#out + 1] = "- returns `" .. doc.returns .. "`" end
-  if #doc.params > 0 or doc.returns then out[#out + 1] = "" end
+  if #doc.returns > 0 then out[#out + 1] = "- returns " .. table.concat(doc.returns, ", ") end
+  if #doc.params + #doc.returns > 0 then out[#out + 1] = "" end
 end
 
 local function fields(out, doc)
@@ -109,7 +112,10 @@ local function chapter(out, title, path, outside, from, own)
     local owner, sep, name, arguments = line:match("^function ([%w_]+)([.:])([%w_]+)%((.-)%)")
     if not owner then owner, name, arguments = line:match("^([%w_]+)%.([%w_]+) = [%w_.]+$") sep = "." end
     local known = owner and public_name(outside, from, owner, sep, name)
-    if not owner then arguments = line:match("^return function%((.-)%)") known = arguments and own end
+    if not owner then
+      arguments = line:match("^return function%((.-)%)") or line:match("^local function %w+%((.-)%)")
+      known = arguments and own
+    end
     if line:find("^%-%-") then
       comment = comment .. line .. "\n"
     else

@@ -6,6 +6,9 @@ local task = require "tiny.task"
 local timer = require "tiny.timer"
 
 ---@class tiny
+---@field log tiny.Log          the log, without a server at hand
+---@field cancelled table        what is raised at the waits of a cancelled task; compare with ==
+---@field now fun(): number      seconds of the monotonic clock: for measuring, not for dates
 local tiny = {
   Server = server,
   log = log,
@@ -25,7 +28,6 @@ local tiny = {
   every = timer.every,
   remove_timer = timer.remove,
 
-  --- Seconds of the monotonic clock: for measuring, not for dates.
   now = runtime.now,
 }
 

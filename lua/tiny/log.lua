@@ -5,6 +5,11 @@ local show = require "tiny.log.show"
 
 local on, put = core.on, core.put   -- on.debug and so on: whether some sink wants the level
 
+---@class tiny.Log
+---@field debug fun(fmt: any, ...)  log string.format(fmt, ...), or fmt as it is when nothing follows
+---@field info fun(fmt: any, ...)
+---@field warn fun(fmt: any, ...)
+---@field err fun(fmt: any, ...)
 local log = {}
 
 -- A call that no sink wants must compile to nothing, so the check is here in Lua.

@@ -25,6 +25,10 @@ local timer = require "tiny.timer"
 ---@field get_summary? fun(self): string|table
 ---@field run? fun(self)         called again and again; may wait, must not spin
 ---@field on_done? fun(self, key: string, result: any)  a thread timer's result
+---@field debug fun(self, fmt: any, ...)  log string.format(fmt, ...), or fmt as it is when nothing follows
+---@field info fun(self, fmt: any, ...)
+---@field warn fun(self, fmt: any, ...)
+---@field err fun(self, fmt: any, ...)
 local Server = {}
 Server.__index = Server
 
@@ -36,7 +40,6 @@ function Server:extend()
   return class
 end
 
---- Log a line: string.format(fmt, ...), or fmt as it is when nothing follows.
 Server.debug, Server.info, Server.warn, Server.err = log.methods()
 
 --- Add a timer under a key. False when the key is taken.

@@ -124,11 +124,8 @@ local function prepare(conf_path)
   end
 end
 
---- Run busted with these arguments -> its exit code. Once only.
----@param conf_path string
----@param arguments string[]
----@return integer
-function spec.run(conf_path, arguments)
+-- Run busted with these arguments -> its exit code. Once only.
+local function run(conf_path, arguments)
   prepare(conf_path)
   local ok, compatibility = pcall(require, "busted.compatibility")
   if not ok then
@@ -155,7 +152,7 @@ spec.Runner = Server:extend()
 
 function spec.Runner:run()
   local arguments = {unpack(self.args, 2)}
-  self:close(0, spec.run(self.args[1], arguments))
+  self:close(0, run(self.args[1], arguments))
   task.sleep(math.huge)
 end
 

@@ -188,8 +188,8 @@ local function are_functions(list)
   return true
 end
 
---- Call the functions side by side, `limit` at once, and wait for all: a table of their first results,
---- in their order. When one raises, the others are cancelled and its error is raised here.
+--- Call the functions side by side, `at_once` of them at a time, and wait for all: a table of their first
+--- results, in their order. When one raises, the others are cancelled and its error is raised here.
 ---@param fns function[]
 ---@param at_once? integer
 ---@return table

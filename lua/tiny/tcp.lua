@@ -23,8 +23,8 @@ end
 -- -- listening ---------------------------------------------------------------
 
 ---@class tiny.Listen
----@field limit? integer    connections at a time, others wait in the kernel: any number
----@field timeout? number   of each wait on a connection: none
+---@field limit? integer    connections at a time, others wait in the kernel; no limit unless given
+---@field timeout? number   seconds for each wait of a connection; no limit unless given
 ---@field backlog? integer  connections that may wait in the kernel: 4096
 ---@field tls? tiny.Tls     speak TLS
 

@@ -64,6 +64,7 @@ function methods:subscribe(topic)
   return core.subscribe(self, topic, true)
 end
 
+--- What is to come no longer.
 ---@param topic string
 function methods:unsubscribe(topic)
   return core.subscribe(self, topic, false)

@@ -60,11 +60,11 @@ set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
 set(version "(= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_TINY_PACKAGE_NAME tiny)
 set(CPACK_DEBIAN_TINY_PACKAGE_DEPENDS "libtiny ${version}")
-set(CPACK_DEBIAN_TINY_PACKAGE_RECOMMENDS "lua-cjson")
 set(CPACK_DEBIAN_TINY_PACKAGE_SUGGESTS "lua-busted")
 set(CPACK_COMPONENT_TINY_DESCRIPTION "The command that runs a server, reloads its code while it runs, watches over it and tells how it is.")
 set(CPACK_DEBIAN_LIBTINY_PACKAGE_NAME libtiny)
 set(CPACK_DEBIAN_LIBTINY_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBTINY_PACKAGE_DEPENDS "lua-cjson") # scripts may count on it
 set(CPACK_DEBIAN_LIBTINY_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_COMPONENT_LIBTINY_DESCRIPTION "The library by which C programs run such servers inside themselves, and the plugins that it opens
 when they are needed: mail, monitor feed, ZeroMQ, HTTP, TLS.")

@@ -64,15 +64,32 @@ static void show_shared(const json_t *shared) {
   if (refused) row("refused", "%s", refused);
 }
 
-static void show_identity(const json_t *info) {
+static const char *known(const char *text) { return text ? text : "?"; }
+
+/* Which of the cluster's members this one is, and who the others are. */
+static void show_cluster(const json_t *info) {
   const char *role = text(info, "role");
+  size_t i;
+  json_t *member;
+  if (!role) return;
+  if (json_is_integer(json_object_get(info, "token")))
+    row("role", "%s, token %.0f", role, number(info, "token"));
+  else
+    row("role", "%s", role);
+  json_array_foreach(json_object_get(info, "members"), i, member) {
+    row(i ? "" : "members", "%s on %s, pid %.0f: %s", known(text(member, "name")),
+        known(text(member, "host")), number(member, "pid"), known(text(member, "role")));
+  }
+}
+
+static void show_identity(const json_t *info) {
   row("name", "%s", text(info, "name") ? text(info, "name") : "not known yet");
   row("pid", "%.0f", number(info, "pid"));
   if (number(info, "hung_for") > 0)
     row("state", "hung for %.1f s", number(info, "hung_for"));
   else
     row("state", "%s", text(info, "state"));
-  if (role) row("role", "%s", role);
+  show_cluster(info);
   show_shared(json_object_get(info, "shared_conf"));
   uptime_row(number(info, "uptime"));
   row("generation", "%.0f, %.0f alive", number(info, "generation"),

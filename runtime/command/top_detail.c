@@ -29,9 +29,10 @@ static void add_identity(tiny_page *page, const tiny_top_server *server) {
   if (!server->heard_ns) return;
   tiny_page_add(page, TINY_STYLE_PLAIN, "%-*spid %.0f on %s, up %s, since %s", LABEL, "process",
                 number(server, "pid"), text(server, "host"), up, text(server, "start_time"));
-  tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%.0f, %.0f alive; %s %s", LABEL, "generation",
+  tiny_page_add(page, TINY_STYLE_PLAIN, "%-*s%.0f, %.0f alive%s%s %s", LABEL, "generation",
                 number(server, "generation"), number(server, "generations_alive"),
-                text(server, "last_reload_time"), text(server, "last_reload_result"));
+                *text(server, "last_reload_result") ? "; " : "", text(server, "last_reload_time"),
+                text(server, "last_reload_result"));
 }
 
 static const char *member_text(const json_t *member, const char *key) {

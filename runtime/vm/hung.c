@@ -57,11 +57,28 @@ static void run_hung(void *data) {
   tiny_inbox_call(rt->inbox, on_silence, rt);
 }
 
+static void log_stack(tiny *rt, const char *text) {
+  tiny_warn(rt->log, "stack asked for: %s", text);
+}
+
+static void on_parked(tiny_ask *ask, bool ok, const char *text) {
+  (void)ok;
+  log_stack(ask->data, text);
+}
+
+/* As for `tiny stack`: what runs, or else what waits, which only the loop thread can tell. */
 void tiny_hung_log(void *data) {
   char text[TEXT_SIZE];
   tiny *rt = data;
   bool runs = tiny_hung_look(rt, text, sizeof text);
-  tiny_warn(rt->log, "stack asked for: %s", runs ? text : "nothing runs");
+  tiny_ask *ask = runs ? NULL : tiny_ask_new(TINY_ASK_STACK);
+  if (!ask) {
+    log_stack(rt, runs ? text : "nothing runs");
+    return;
+  }
+  ask->answer = on_parked;
+  ask->data = rt;
+  tiny_inbox_post(rt->inbox, ask);
 }
 
 void tiny_hung_overdue(void *data) {

@@ -76,6 +76,7 @@ class Asked(ServerCase):
         server.signal(signal.SIGTERM)
         self.assert_closed(server)
         self.assertEqual(server.lines("ERROR"), [])
+        self.assertEqual(len(server.lines("closed while starting")), 1)
 
     def test_while_the_new_on_start_of_a_reload_runs(self):
         server = self.start(ON_CLOSE)

@@ -83,8 +83,11 @@ class Elected(ClusterCase):
             self.assertEqual({pid: member["role"] for pid, member in members.items()},
                              {one.pid: "active", other.pid: "standby"})
             self.assertEqual(members[one.pid]["host"], socket.gethostname())
-        self.assertIn("active", one.project.said("status")[1])
-        self.assertIn("standby", other.project.said("status")[1])
+        text = one.project.said("status")[1]
+        self.assertIn(f"active, token {one.info()['token']}\n", text)
+        for server in (one, other):
+            self.assertIn(f"pid {server.pid}: ", text)
+        self.assertIn("standby\n", other.project.said("status")[1])
 
     def test_a_server_of_another_cluster_is_not_in_the_way(self):
         one = self.member()

@@ -82,6 +82,8 @@ class Text(unittest.TestCase):
         for name in ("tiny.sleep", "tiny.PeriodTimer", "self:add_timer", "task:join", "stream:read", "tiny.tcp.listen",
                      "tiny.remove_timer", "queue:put", "spec.advance"):
             self.assertIn(f"### `{name}(", text)
+        for name in re.findall(r"^  ([A-Za-z]\w+) = ", (ROOT / "lua/tiny.lua").read_text(), re.M):
+            self.assertTrue(f"`tiny.{name}" in text or f"\n- `{name}`" in text, name)
 
     def test_json_is_json(self):
         for page in PAGES:

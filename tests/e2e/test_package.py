@@ -62,6 +62,7 @@ class Packages(unittest.TestCase):
             with self.subTest(name):
                 if name == "libtiny":
                     self.assertRegex(depends, r"libcurl4[^,]*,.*libluajit.*libuv1.*libzmq5")
+                    self.assertIn("lua-cjson", depends)
                 else:
                     self.assertRegex(depends, r"libtiny \(= \d+\.\d+\.\d+\)")
 

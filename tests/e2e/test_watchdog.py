@@ -258,6 +258,11 @@ class Slices(ServerCase):
         self.assertEqual(server.state(), "running")
         self.assertEqual(server.close(), 0)
 
+    def test_a_runaway_task_says_where_it_was_started(self):
+        server = self.start("function S:on_start() tiny.go(function() while true do end end) end", self.CONF)
+        server.wait_line("task started at:")
+        self.assertNotRegex(server.output(), r"\n *\n")
+
     def test_a_runaway_timer_does_not_take_the_others_along(self):
         server = self.start("""function S:on_start()
           self:add_timer("bad", tiny.PeriodTimer(function() self:info("bad") while true do end end, 0.2))

@@ -35,7 +35,8 @@ local function check(method, pattern, handler)
 end
 
 --- Call handler(req) for requests of that method to paths that fit the pattern: "/users/:id",
---- "/files/*path". What stands for a name is in req.params, decoded.
+--- "/files/*path". What stands for a name is in req.params, decoded. router:get(pattern, handler), post,
+--- put, patch, delete, head and options are short for it.
 ---@param method string
 ---@param pattern string
 ---@param handler fun(req: tiny.Request): ...
@@ -146,6 +147,8 @@ function Router:files(prefix, folder, opts)
   return self:on("GET", prefix:gsub("/$", "") .. "/*path", serve)
 end
 
+--- A new router: a handler for tiny.http.serve.
+---@return tiny.Router
 return function()
   return setmetatable({ root = { fixed = {} } }, Router)
 end

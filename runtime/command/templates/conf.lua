@@ -42,8 +42,8 @@ return {
   -- ["svr.cluster.name"] = "@NAME@",
   -- ["svr.cluster.ttl"] = 5,
   -- ["svr.cluster.tls"] = { ca = "ca.pem", cert = "cert.pem", key = "key.pem" }, -- default: none
-  -- ["svr.cluster.user"] = { name = "tiny", password = "…" },                    -- default: none
-  -- ["svr.cluster.conf_prefix"] = "/@NAME@/conf/",                               -- default: none
+  -- ["svr.cluster.user"] = { name = "tiny", password = "…" }, -- default: none
+  -- ["svr.cluster.conf_prefix"] = "/@NAME@/conf/", -- default: none
 
   -- -- log ---------------------------------------------------------------------
   -- ["log.console"] = true,
