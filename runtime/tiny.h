@@ -164,8 +164,8 @@ TINY_API int tiny_exit_code(tiny *runtime);
 /* Ask for a reload; 'done', which may be NULL, is told "reloaded: ..." or why it was refused. */
 TINY_API int tiny_reload(tiny *runtime, tiny_done done, void *data);
 
-/* Ask for closing after 'delay' seconds, 0 or more, with exit code 'code' from 0 to 255. The first such
- * request counts. 'done', which may be NULL, is told when it has closed. */
+/* Ask for closing after 'delay' seconds, 0 or more, with exit code 'code' from 0 to 255. Of several
+ * such requests the one that is due first counts. 'done', which may be NULL, is told when it has closed. */
 TINY_API int tiny_close(tiny *runtime, double delay, int code, tiny_done done, void *data);
 
 /* Have 'work' called once on the loop thread, between the loop's turns, in order of posting. It may

@@ -43,13 +43,6 @@ function print(...) -- luacheck: ignore 121
   put(1, table.concat(words, "\t"))
 end
 
--- os.exit() ends the process past the runtime; what was logged must not be lost with it.
-local exit = os.exit
-function os.exit(...) -- luacheck: ignore 122
-  core.finish()
-  exit(...)
-end
-
 -- The arguments of a call that C does not format itself.
 core.render = show.render
 

@@ -63,7 +63,7 @@ trace.passers[joined] = true
 
 --- Wait for the task's end: its results, or its error raised here.
 function methods:join()
-  return joined(self, pass(core.join(self)))
+  return joined(self, wait(core.join, self))
 end
 
 --- Raise tiny.cancelled at the task's present wait and at each later one.

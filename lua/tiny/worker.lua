@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- worker.lua -- what runs in the state of a thread timer: one function of one module.
 local runtime = require "tiny.core.runtime"
-require "tiny.log" -- its os.exit comes before ours
+require "tiny.log" -- what print is
 
 local worker = {}
 

@@ -95,6 +95,11 @@ bool tiny_conf_bool(const tiny_conf *conf, const char *key) {
   return json_is_true(tiny_conf_json(conf, key));
 }
 
+bool tiny_conf_same(const tiny_conf *one, const tiny_conf *other, const char *key) {
+  const json_t *a = tiny_conf_json(one, key), *b = tiny_conf_json(other, key);
+  return a == b || json_equal(a, b);
+}
+
 /* The comparison is false for NaN too. A product such as 0.057 * 1e3 may miss its whole
  * number by a hair: that is no reason to round up. */
 static uint64_t seconds_in(double seconds, double units) {

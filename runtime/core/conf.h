@@ -32,6 +32,9 @@ double tiny_conf_number(const tiny_conf *conf, const char *key);
 bool tiny_conf_bool(const tiny_conf *conf, const char *key);
 const json_t *tiny_conf_json(const tiny_conf *conf, const char *key);
 
+/* Whether a key is the same in both: missing in both, or equal. */
+bool tiny_conf_same(const tiny_conf *one, const tiny_conf *other, const char *key);
+
 /* Seconds of a key as milliseconds and nanoseconds, rounded up (so that only 0 is 0) and
  * saturated; what is negative or no number reads as 0. */
 uint64_t tiny_conf_ms(const tiny_conf *conf, const char *key);

@@ -198,6 +198,7 @@ void tiny_http_close(tiny_http *http) {
 void tiny_http_flow(tiny_http *http, bool flows) {
   http->flows = flows;
   if (!flows) return;
+  http->stops = false; /* another term */
   take_all(&http->waiting, tiny_http_kick);
   if (http->conns) arm(http, 0); /* perhaps a port is no longer served */
 }

@@ -106,6 +106,14 @@ void tiny_inbox_post(tiny_inbox *inbox, tiny_ask *ask) {
   if (closed || merged) tiny_ask_done(ask, false, "closed");
 }
 
+void tiny_inbox_call(tiny_inbox *inbox, void (*call)(tiny_ask *ask), void *data) {
+  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
+  if (!ask) return;
+  ask->call = call;
+  ask->data = data;
+  tiny_inbox_post(inbox, ask);
+}
+
 void tiny_inbox_close(tiny_inbox *inbox) {
   pthread_mutex_lock(&inbox->lock);
   inbox->closed = true;

@@ -45,6 +45,10 @@ tiny_inbox *tiny_inbox_open(uv_loop_t *loop, void (*take)(void *data, tiny_ask *
  * is dropped while another such one is not yet taken: it would do the same. */
 void tiny_inbox_post(tiny_inbox *inbox, tiny_ask *ask);
 
+/* Have 'call' called on the loop thread, which ends the ask; its 'data' is this. Out of memory it is not.
+ * Any thread. */
+void tiny_inbox_call(tiny_inbox *inbox, void (*call)(tiny_ask *ask), void *data);
+
 /* Free the ask whose 'data' this is, unanswered, if it has not been taken yet.
  * Returns whether. Any thread. */
 bool tiny_inbox_withdraw(tiny_inbox *inbox, const void *data);

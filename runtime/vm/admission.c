@@ -5,16 +5,11 @@
 
 #include <stdio.h>
 
-static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
-  return json_equal(tiny_conf_json(a, key), tiny_conf_json(b, key)) ||
-         (!tiny_conf_json(a, key) && !tiny_conf_json(b, key));
-}
-
 static int compare(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
   static const char *const fixed[] = {"svr.name",  "svr.run_dir",      "svr.user",
                                       "svr.group", "svr.cluster.name", NULL};
   for (int i = 0; fixed[i]; i++) {
-    if (same(old, new, fixed[i])) continue;
+    if (tiny_conf_same(old, new, fixed[i])) continue;
     snprintf(why, why_size, "%s: %s has changed: that needs a restart", tiny_conf_file(new),
              fixed[i]);
     return -1;

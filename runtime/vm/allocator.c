@@ -2,14 +2,17 @@
  * allocator.c -- counting a VM's bytes, and pressing its collector. */
 #include "allocator.h"
 
-enum { SPARE = 256 * 1024 }; /* for the call of the collector, and for what finalizers do */
+enum {
+  SPARE = 256 * 1024, /* for the call of the collector, and for what finalizers do */
+  NEVER = 1 << 20     /* sixteenths: what was spared may still be in use, over the limit */
+};
 
 /* From which share of the limit on (in 1/16) the collector gets which settings; back again a
  * sixteenth below. A step multiplier of 0 makes each step a whole cycle. */
 static const struct pressure {
   size_t from;
   int pause, stepmul;
-} pressures[] = {{0, 200, 200}, {6, 130, 400}, {10, 110, 800}, {13, 102, 0}, {17, 0, 0}};
+} pressures[] = {{0, 200, 200}, {6, 130, 400}, {10, 110, 800}, {13, 102, 0}, {NEVER, 0, 0}};
 
 static void press(tiny_allocator *a, int pressure, int kick) {
   a->pressure = pressure;

@@ -7,6 +7,7 @@
 #include "conn.h"
 #include "pidfile.h"
 #include "runtime.h"
+#include "wait.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -37,37 +38,45 @@ static void on_end(tiny_task *task) {
   tiny_task_report(task);
 }
 
-typedef struct start_call {
-  acceptor *acceptor;
+typedef struct arrival {
+  const acceptor *acceptor;
   tiny_conn *conn;
-} start_call;
+} arrival;
 
-static int start_protected(lua_State *L) {
-  start_call *call = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->acceptor->handler);
+/* handler(stream) */
+static int push_handler(lua_State *L, void *data) {
+  const arrival *a = data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, a->acceptor->handler);
   tiny_handle *handle = tiny_handle_new(L, &tiny_conn_kind);
-  tiny_task *task = tiny_task_new(L, call->acceptor->generation, TINY_TASK_REQUEST);
-  tiny_handle_set(handle, call->conn);
-  call->conn->refs += 2; /* the handle's and the task's */
+  a->conn->refs++;
+  tiny_handle_set(handle, a->conn);
+  return 2;
+}
+
+/* Takes the reference to the connection. */
+static void begin(const acceptor *a, tiny_conn *c) {
+  static const char what[] = "a connection was closed at once";
+  tiny_task *task =
+      tiny_task_begin(a->generation, TINY_TASK_REQUEST, push_handler, &(arrival){a, c}, what);
+  if (!task) {
+    tiny_conn_close(c);
+    tiny_conn_drop(c);
+    return;
+  }
   task->on_end = on_end;
-  task->data = call->conn;
-  lua_xmove(L, task->co, 2);
+  task->data = c;
   tiny_task_ready(task, 1);
-  return 0;
 }
 
 static void on_accept(tiny_acceptor *base, tiny_port *port, int fd, const tiny_endpoint *peer) {
-  start_call call = {.acceptor = (acceptor *)base};
-  tiny_generation *g = call.acceptor->generation;
-  call.conn = tiny_conn_new(g, fd, peer, port);
-  if (!call.conn) return;
-  if (tiny_tls_wrap(base->tls, &call.conn->stream, NULL) != 0) {
-    tiny_err(g->runtime->log, "a connection was closed at once: not enough memory");
-  } else if (lua_cpcall(g->L, start_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "a connection was closed at once: %s", lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
+  const acceptor *a = (acceptor *)base;
+  tiny_conn *c = tiny_conn_new(a->generation, fd, peer, port);
+  if (c && tiny_tls_wrap(base->tls, &c->stream, NULL) == 0) {
+    begin(a, c);
+    return;
   }
-  tiny_conn_drop(call.conn);
+  tiny_err(a->generation->runtime->log, "a connection was closed at once: not enough memory");
+  if (c) tiny_conn_drop(c);
 }
 
 /* -- for Lua --------------------------------------------------------------- */
@@ -98,13 +107,9 @@ static int l_new(lua_State *L) {
 }
 
 static int push_port(lua_State *L, const tiny_port *port, int rc) {
-  if (port) {
-    tiny_endpoint_push_text(L, tiny_port_endpoint(port));
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  if (!port) return tiny_failed(L, rc);
+  tiny_endpoint_push_text(L, tiny_port_endpoint(port));
+  return 1;
 }
 
 /* Whether that is the file that `tiny status` and the like find us by. */
@@ -165,8 +170,7 @@ static const luaL_Reg functions[] = {
     {"new", l_new}, {"listen", l_listen}, {"adopt", l_adopt}, {"close", l_close}, {NULL, NULL}};
 
 int luaopen_tiny_acceptor(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &tiny_acceptor_kind, none);
+  tiny_handle_register(L, &tiny_acceptor_kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -90,14 +90,12 @@ static int l_ask(lua_State *L) {
   q->asker.answer = on_answer;
   q->resolver = g->runtime->sockets->resolver;
   int rc = tiny_resolver_ask(q->resolver, &address, &q->asker);
-  if (rc == 0) {
-    tiny_handle_set(handle, q);
-    return 1;
+  if (rc != 0) {
+    free(q);
+    return tiny_failed(L, rc);
   }
-  free(q);
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  tiny_handle_set(handle, q);
+  return 1;
 }
 
 static void leave(tiny_task *task) { ((question *)task->source)->task = NULL; }
@@ -132,8 +130,7 @@ static const luaL_Reg functions[] = {
     {"parse", l_parse}, {"ask", l_ask}, {"answer", l_answer}, {NULL, NULL}};
 
 int luaopen_tiny_address(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -28,23 +28,19 @@ const luaL_Reg tiny_event_functions[] = {{"events", l_events}, {"sent", l_sent},
 /* -- to the next generation ------------------------------------------------ */
 
 typedef struct carry_call {
-  tiny_request_server *server;
-  tiny_http_conn *conn;
-  tiny_task *task; /* NULL: nobody goes on with it */
+  const tiny_request_server *server;
+  const tiny_http_conn *conn;
 } carry_call;
 
-/* carrier(id, method, path, query, name, last_id) -> function, or nil */
-static int carry_protected(lua_State *L) {
-  carry_call *call = lua_touserdata(L, 1);
+/* carrier(id, method, path, query, name, last_id) -> function, or nil: nobody goes on with it */
+static int push_carried(lua_State *L, void *data) {
+  const carry_call *call = data;
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->carrier);
   tiny_request_push_head(L, call->conn);
   lua_pushstring(L, call->conn->events->name);
   lua_pushstring(L, call->conn->events->last_id); /* nil for NULL */
   lua_call(L, 6, 1);
-  if (lua_isnil(L, -1)) return 0;
-  call->task = tiny_task_new(L, call->server->generation, TINY_TASK_REQUEST);
-  lua_xmove(L, call->task->co, 1);
-  return 0;
+  return lua_isnil(L, -1) ? 0 : 1;
 }
 
 static void fail(void **waiting) {
@@ -64,22 +60,19 @@ static void dismiss(tiny_http_conn *c) {
 
 /* A stream that nobody goes on with stays its handler's. */
 void tiny_request_carry(tiny_http_server *base, tiny_http_conn *c) {
+  static const char what[] = "a stream of events could not be carried over";
   tiny_request_server *server = (tiny_request_server *)base;
   tiny_generation *g = server->generation;
-  carry_call call = {server, c, NULL};
   uint64_t former = c->serial;
   if (((tiny_task *)c->owner)->generation == g) return;
   tiny_http_renumber(c);
-  if (tiny_lua_call(g, carry_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "a stream of events could not be carried over: %s",
-             lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
-  }
-  if (!call.task) {
+  tiny_task *task =
+      tiny_task_begin(g, TINY_TASK_REQUEST, push_carried, &(carry_call){server, c}, what);
+  if (!task) {
     c->serial = former;
     return;
   }
   dismiss(c);
-  tiny_request_own(c, call.task);
-  tiny_task_ready(call.task, 0);
+  tiny_request_own(c, task);
+  tiny_task_ready(task, 0);
 }

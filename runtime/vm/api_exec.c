@@ -50,11 +50,7 @@ static int l_start(lua_State *L) {
   tiny_handle *handle = tiny_handle_new(L, &kind);
   tiny_child *child = tiny_child_start(sockets->harbour.poller, &sockets->children, &command, input,
                                        input_size, limit < 1e15 ? (size_t)limit : SIZE_MAX, &rc);
-  if (!child) {
-    lua_pushnil(L);
-    lua_pushinteger(L, rc);
-    return 2;
-  }
+  if (!child) return tiny_failed(L, rc);
   child->on_over = on_over;
   tiny_handle_set(handle, child);
   return 1;
@@ -109,8 +105,7 @@ static const luaL_Reg functions[] = {
     {"start", l_start}, {"environ", l_environ}, {"wait", l_wait}, {NULL, NULL}};
 
 int luaopen_tiny_exec(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * api_fetch.c -- tiny.core.fetch: HTTP requests of our own, by the plugin "curl". */
 #include "fetch.h"
+#include "field.h"
 #include "handle.h"
 #include "plugin.h"
 #include "runtime.h"
@@ -50,65 +51,30 @@ static waiting *check(lua_State *L) {
 
 /* -- starting -------------------------------------------------------------- */
 
-static const char *string_field(lua_State *L, const char *name) {
-  lua_getfield(L, 1, name);
-  const char *text = lua_isnil(L, -1) ? NULL : lua_tostring(L, -1);
-  lua_pop(L, 1); /* the table holds it */
-  return text;
-}
-
-static lua_Number number_field(lua_State *L, const char *name) {
-  lua_getfield(L, 1, name);
-  lua_Number number = lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return number;
-}
-
-static bool is_set(lua_State *L, const char *name) {
-  lua_getfield(L, 1, name);
-  bool set = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return set;
-}
-
 static uint32_t ms_field(lua_State *L, const char *name) {
-  lua_Number seconds = number_field(L, name);
+  lua_Number seconds = tiny_field_number(L, 1, name, 0);
   return seconds < 2e6 ? (uint32_t)(seconds * 1000) + 1 : INT32_MAX;
-}
-
-/* The lines of the list 'lines', NULL after the last; collected with the state's garbage. */
-static const char *const *header_lines(lua_State *L) {
-  lua_getfield(L, 1, "lines");
-  int count = (int)lua_objlen(L, -1);
-  const char **lines = lua_newuserdata(L, ((size_t)count + 1) * sizeof *lines);
-  for (int i = 0; i < count; i++) {
-    lua_rawgeti(L, -2, i + 1);
-    lines[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
-  lines[count] = NULL;
-  return lines;
 }
 
 static void read_order(lua_State *L, tiny_fetch_order *o) {
   *o = (tiny_fetch_order){
-      .url = string_field(L, "url"),
-      .method = string_field(L, "method"),
-      .headers = header_lines(L),
-      .sends_pieces = is_set(L, "sends_pieces"),
-      .takes_pieces = is_set(L, "stream"),
-      .max_body = (size_t)number_field(L, "max_body"),
+      .url = tiny_field_string(L, 1, "url"),
+      .method = tiny_field_string(L, 1, "method"),
+      .headers = tiny_field_list(L, 1, "lines"),
+      .sends_pieces = tiny_field_set(L, 1, "sends_pieces"),
+      .takes_pieces = tiny_field_set(L, 1, "stream"),
+      .max_body = (size_t)tiny_field_number(L, 1, "max_body", 0),
       .timeout_ms = ms_field(L, "timeout"),
       .connect_ms = ms_field(L, "connect_timeout"),
-      .redirects = (uint32_t)number_field(L, "redirects"),
-      .insecure = is_set(L, "insecure"),
-      .compressed = is_set(L, "compressed"),
-      .ca = string_field(L, "ca"),
-      .cert = string_field(L, "cert"),
-      .key = string_field(L, "key"),
-      .proxy = string_field(L, "proxy"),
-      .user = string_field(L, "user"),
-      .unix_path = string_field(L, "unix"),
+      .redirects = (uint32_t)tiny_field_number(L, 1, "redirects", 0),
+      .insecure = tiny_field_set(L, 1, "insecure"),
+      .compressed = tiny_field_set(L, 1, "compressed"),
+      .ca = tiny_field_string(L, 1, "ca"),
+      .cert = tiny_field_string(L, 1, "cert"),
+      .key = tiny_field_string(L, 1, "key"),
+      .proxy = tiny_field_string(L, 1, "proxy"),
+      .user = tiny_field_string(L, 1, "user"),
+      .unix_path = tiny_field_string(L, 1, "unix"),
   };
   if (o->sends_pieces) return;
   lua_getfield(L, 1, "body");
@@ -239,8 +205,7 @@ static const luaL_Reg functions[] = {{"start", l_start}, {"head", l_head}, {"bod
                                      {NULL, NULL}};
 
 int luaopen_tiny_fetch(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

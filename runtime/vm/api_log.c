@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define QUICK_MOST 1024 /* bytes of a message that is formatted here */
-#define FINISH_MS  2000
 
 static const char log_key, levels_key; /* in the registry: the log, and the table "on" */
 
@@ -140,13 +139,7 @@ static int l_put(lua_State *L) {
   return 0;
 }
 
-/* finish(): the process is about to end */
-static int l_finish(lua_State *L) {
-  tiny_log_finish(lua_touserdata(L, lua_upvalueindex(1)), FINISH_MS);
-  return 0;
-}
-
-/* The module: put, finish, on = {debug = bool, ...}; render is set by tiny.log. */
+/* The module: put, on = {debug = bool, ...}; render is set by tiny.log. */
 int luaopen_tiny_log(lua_State *L) {
   tiny_log *log = bound_log(L);
   if (!log) return luaL_error(L, "this state is not bound to a log");
@@ -161,8 +154,5 @@ int luaopen_tiny_log(lua_State *L) {
   lua_pushvalue(L, -2);
   lua_pushcclosure(L, l_put, 2);
   lua_setfield(L, -2, "put");
-  lua_pushlightuserdata(L, log);
-  lua_pushcclosure(L, l_finish, 1);
-  lua_setfield(L, -2, "finish");
   return 1;
 }

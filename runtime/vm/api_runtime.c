@@ -20,7 +20,7 @@ static int l_close(lua_State *L) {
   if (!(code >= 0 && code <= 255))
     return tiny_misuse(L, "self:close: an exit code from 0 to 255 is expected");
   tiny_generation_acting(L, "self:close");
-  tiny_close(runtime_of(L), delay, (int)code, NULL, NULL);
+  tiny_closing_ask(runtime_of(L), "close", delay, (int)code);
   return 0;
 }
 
@@ -31,7 +31,10 @@ static int l_exit(lua_State *L) {
   lua_Number code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : number_at(L, 1, 0);
   if (!(code >= 0 && code <= 255))
     return tiny_misuse(L, "os.exit: an exit code from 0 to 255 is expected");
-  tiny_close(g->runtime, 0, (int)code, NULL, NULL);
+  if (g->of_thread)
+    tiny_close(g->runtime, 0, (int)code, NULL, NULL);
+  else
+    tiny_closing_ask(g->runtime, "close", 0, (int)code);
   return 0;
 }
 
@@ -87,13 +90,12 @@ static void on_step_end(tiny_task *task) {
   tiny_closing_ask(rt, "error", 0, TINY_EXIT_EXCEPT);
 }
 
-/* step(fn, ...): ask on_except in a task that a reload or close does not cancel */
+/* step(fn, a few...): ask on_except in a task that a reload or close does not cancel */
 static int l_step(lua_State *L) {
   tiny_generation *g = tiny_generation_acting(L, "a callback");
   luaL_checktype(L, 1, LUA_TFUNCTION);
   int count = lua_gettop(L);
   tiny_task *task = tiny_task_new(L, g, TINY_TASK_STEP);
-  if (!lua_checkstack(task->co, count)) return luaL_error(L, "too many arguments");
   lua_xmove(L, task->co, count);
   task->name = "on_except";
   task->on_end = on_step_end;

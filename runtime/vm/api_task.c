@@ -33,13 +33,14 @@ static int l_sleep(lua_State *L) {
   return tiny_task_sleep(tiny_task_here(L, "tiny.sleep"), seconds);
 }
 
+/* lua_checkstack() would raise where nobody is to catch it when memory is short, and for a few there
+ * always is room. */
+static bool has_room(lua_State *co, int count) { return count <= 10 || lua_checkstack(co, count); }
+
 /* go(fn, ...) -> task */
 static int l_go(lua_State *L) {
-  tiny_generation *g = tiny_generation_of(L);
+  tiny_generation *g = tiny_generation_acting_at(L, 1, "tiny.go");
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  if (g->life < TINY_ENTERED)
-    return luaL_error(
-        L, "tiny.go while the script is being loaded: top-level code only defines, on_start acts");
   int count = lua_gettop(L);
   tiny_task **box = lua_newuserdata(L, sizeof *box);
   *box = NULL;
@@ -50,7 +51,7 @@ static int l_go(lua_State *L) {
   task->box = box;
   note_origin(L, task);
   lua_insert(L, 1); /* box fn ... */
-  if (!tiny_task_has_room(task->co, count)) {
+  if (!has_room(task->co, count)) {
     task->cancelled = true; /* it ends without having begun */
     tiny_task_ready(task, 0);
     return luaL_error(L, "too many arguments");
@@ -60,7 +61,7 @@ static int l_go(lua_State *L) {
   return 1;
 }
 
-/* join(task) -> nil, ok, results or error: at once when it has ended */
+/* join(task) -> ok, results or error */
 static int l_join(lua_State *L) {
   tiny_task *joined = check_task(L, 1);
   tiny_task *task = tiny_task_here(L, "task:join");

@@ -2,6 +2,7 @@
  * api_tls.c -- tiny.core.tls: settings for servers and clients, by the plugin "tls". */
 #include "api_tls.h"
 #include "conn.h"
+#include "field.h"
 #include "plugin.h"
 #include "runtime.h"
 #include "wait.h"
@@ -25,25 +26,16 @@ static const tiny_tls_table *open_plugin(lua_State *L) {
   return found;
 }
 
-/* The table holds the string. */
-static const char *field(lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  const char *text = lua_tostring(L, -1);
-  lua_pop(L, 1);
-  return text;
-}
-
 /* open(server, {cert=, key=, ca=, insecure=}) -> settings | nil, why. Lua has checked the table. */
 static int l_open(lua_State *L) {
   const tiny_tls_table *table = open_plugin(L);
   char why[512];
   luaL_checktype(L, 2, LUA_TTABLE);
-  lua_getfield(L, 2, "insecure");
   tiny_tls_order order = {.server = lua_toboolean(L, 1),
-                          .cert = field(L, "cert"),
-                          .key = field(L, "key"),
-                          .ca = field(L, "ca"),
-                          .insecure = lua_toboolean(L, -1)};
+                          .cert = tiny_field_string(L, 2, "cert"),
+                          .key = tiny_field_string(L, 2, "key"),
+                          .ca = tiny_field_string(L, 2, "ca"),
+                          .insecure = tiny_field_set(L, 2, "insecure")};
   tiny_handle *handle = tiny_handle_new(L, &kind);
   tiny_tls *tls = table->open(&order, why, sizeof why);
   if (tls) {
@@ -95,8 +87,7 @@ static const luaL_Reg functions[] = {
     {"open", l_open}, {"close", l_close}, {"shake", l_shake}, {NULL, NULL}};
 
 int luaopen_tiny_tls(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_newtable(L);
   luaL_register(L, NULL, functions);
   return 1;

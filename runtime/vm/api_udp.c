@@ -4,6 +4,7 @@
 #include "handle.h"
 #include "runtime.h"
 #include "wait.h"
+#include "waiters.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,25 +18,18 @@ typedef struct udp {
   tiny_poll poll;
   tiny_poller *poller;
   unsigned refs; /* the claim's and those of handles */
-  tiny_task *reader, *writers;
+  tiny_task *reader;
+  tiny_waiters writers;
   char key[TINY_ENDPOINT_TEXT]; /* as it was asked for */
   tiny_endpoint endpoint;       /* where it is bound */
 } udp;
 
 /* -- life ------------------------------------------------------------------ */
 
-static void wake_writers(udp *u) {
-  while (u->writers) {
-    tiny_task *task = u->writers;
-    u->writers = task->later;
-    tiny_task_wake(task);
-  }
-}
-
 static void on_event(tiny_poll *poll, uint32_t events) {
   udp *u = (udp *)((char *)poll - offsetof(udp, poll));
   tiny_task *reader = events & EPOLLIN ? u->reader : NULL;
-  if (events & EPOLLOUT) wake_writers(u);
+  if (events & EPOLLOUT) tiny_waiters_wake(&u->writers, UINT_MAX);
   if (!reader) return;
   u->reader = NULL;
   tiny_task_resume(reader);
@@ -63,7 +57,7 @@ static void close_udp(tiny_claim *claim) {
   udp *u = (udp *)claim;
   close(tiny_poll_remove(u->poller, &u->poll));
   fail_reader(u);
-  wake_writers(u);
+  tiny_waiters_wake(&u->writers, UINT_MAX);
   drop(u);
 }
 
@@ -140,14 +134,10 @@ static int l_bind(lua_State *L) {
   int rc = UV_ECANCELED; /* on its way out it opens nothing more */
   bool own = tiny_tasks_serve_request(g);
   udp *u = g->life == TINY_ENTERED ? claim(g, e, own, &rc) : NULL;
-  if (u) {
-    u->refs++;
-    tiny_handle_set(handle, u);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, rc);
-  return 2;
+  if (!u) return tiny_failed(L, rc);
+  u->refs++;
+  tiny_handle_set(handle, u);
+  return 1;
 }
 
 /* -- using ----------------------------------------------------------------- */
@@ -187,9 +177,7 @@ static int l_recv(lua_State *L) {
 }
 
 static void leave_writers(tiny_task *task) {
-  tiny_task **at = &((udp *)task->source)->writers;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+  tiny_waiters_remove(&((udp *)task->source)->writers, task);
 }
 
 /* send(socket, data, endpoint) -> true */
@@ -204,8 +192,7 @@ static int l_send(lua_State *L) {
   if (sendto(u->poll.fd, data, size, MSG_NOSIGNAL, &to->any, to->size) >= 0)
     return tiny_wait_true(L);
   if (errno != EAGAIN) return tiny_wait_failed(L, -errno);
-  task->later = u->writers;
-  u->writers = task;
+  tiny_waiters_add(&u->writers, task);
   return tiny_task_park(task, leave_writers, u);
 }
 
@@ -233,10 +220,9 @@ static const luaL_Reg functions[] = {{"bind", l_bind},       {"recv", l_recv},  
                                      {"address", l_address}, {"close", l_close}, {NULL, NULL}};
 
 int luaopen_tiny_udp(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, functions);
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_setfield(L, -2, "handle"); /* the metatable, for lua/tiny/udp.lua */
   return 1;
 }

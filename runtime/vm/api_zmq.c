@@ -288,10 +288,9 @@ static const luaL_Reg functions[] = {
 };
 
 int luaopen_tiny_zmq(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, functions);
-  tiny_handle_register(L, &kind, none);
+  tiny_handle_register(L, &kind);
   lua_setfield(L, -2, "handle_type"); /* the metatable, for lua/tiny/zmq.lua */
   return 1;
 }

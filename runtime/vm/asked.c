@@ -16,17 +16,17 @@ static void on_eval_end(tiny_task *task) {
 
 static void eval(tiny *rt, tiny_ask *ask) {
   tiny_task *task = NULL;
-  if (rt->current && rt->current->life == TINY_ENTERED)
+  bool serves = rt->current && rt->current->life == TINY_ENTERED;
+  if (serves)
     task = tiny_generation_start(rt->current, TINY_TASK_GO, "eval", ask->text, on_eval_end);
-  if (task) {
-    task->limit_ns = (uint64_t)(ask->seconds * 1e9);
-    lua_pushnumber(task->co, ask->seconds); /* for its waits */
-    task->passes = 2;
+  if (!task) {
+    tiny_ask_done(ask, false, serves ? "not enough memory" : "no generation is in force");
+    return;
   }
-  if (task)
-    task->data = ask;
-  else
-    tiny_ask_done(ask, false, "no generation is in force");
+  task->data = ask;
+  task->limit_ns = (uint64_t)(ask->seconds * 1e9);
+  lua_pushnumber(task->co, ask->seconds); /* for its waits */
+  task->passes = 2;
 }
 
 /* Who waits for that is told when it has closed. */
@@ -68,9 +68,5 @@ static void refresh_levels(tiny_ask *ask) {
 
 void tiny_asked_levels(void *data) {
   tiny *rt = data;
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = refresh_levels;
-  ask->data = rt;
-  tiny_inbox_post(rt->inbox, ask);
+  tiny_inbox_call(rt->inbox, refresh_levels, rt);
 }

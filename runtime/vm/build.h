@@ -5,6 +5,8 @@
 
 #include "generation.h"
 
+enum { TINY_FIRST_LOAD_MS = 5000 }; /* while no conf.lua has been read that says svr.load_timeout */
+
 /* Open its state, evaluate and check conf.lua, run the script. 'timeout_ms' holds until conf.lua has
  * said its own. Returns 0, or -1 with the reason, file and line in 'why'. Blocks; made for a helper
  * thread. */

@@ -48,8 +48,4 @@ int tiny_carry_pack(lua_State *from, int index, const tiny_carry_terms *terms, t
 int tiny_carry_unpack(lua_State *to, const tiny_parcel *parcel, const tiny_carry_terms *terms,
                       char *why, size_t why_size);
 
-/* Both at once. */
-int tiny_carry(lua_State *from, int index, lua_State *to, const tiny_carry_terms *terms, char *why,
-               size_t why_size);
-
 #endif

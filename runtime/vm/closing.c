@@ -96,16 +96,22 @@ static void want(tiny *rt) {
 
 static void on_delay(uv_timer_t *timer) { want(timer->data); }
 
-/* The first request counts; only a failing server's own exit code goes over a clean one. */
+/* Whether an earlier request counts: one that is due no later. Only a failing server's own exit code goes over
+ * a clean one. */
+static bool came_first(tiny *rt, uint64_t delay_ms, int code) {
+  if (rt->closing.wanted) return !code || rt->closing.code || rt->closing.begun;
+  uv_timer_t *timer = &rt->close_delay;
+  return uv_is_active((uv_handle_t *)timer) && uv_timer_get_due_in(timer) <= delay_ms;
+}
+
 void tiny_closing_ask(tiny *rt, const char *reason, double delay, int code) {
-  if (rt->closing.wanted && !(code && !rt->closing.code && !rt->closing.begun)) return;
+  uint64_t ms = !(delay > 0) ? 0 : delay < 4e6 ? (uint64_t)(delay * 1000) : UINT32_MAX;
+  uv_update_time(&rt->loop);
+  if (came_first(rt, ms, code)) return;
   rt->closing.reason = reason;
   rt->closing.code = code;
-  if (!(delay > 0)) {
+  if (delay > 0)
+    uv_timer_start(&rt->close_delay, on_delay, ms, 0);
+  else
     want(rt);
-    return;
-  }
-  uv_update_time(&rt->loop);
-  uv_timer_start(&rt->close_delay, on_delay, delay < 4e6 ? (uint64_t)(delay * 1000) : UINT32_MAX,
-                 0);
 }

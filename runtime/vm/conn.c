@@ -12,14 +12,6 @@
 
 /* -- life ------------------------------------------------------------------ */
 
-static void wake_writers(tiny_conn *c) {
-  while (c->writers) {
-    tiny_task *task = c->writers;
-    c->writers = task->later;
-    tiny_task_wake(task);
-  }
-}
-
 /* A writer stays the writer until it has written all, so that nobody writes in between. */
 static void on_event(tiny_stream *stream) {
   tiny_conn *c = (tiny_conn *)stream;
@@ -65,7 +57,7 @@ void tiny_conn_close(tiny_conn *c) {
   fail_reader(c);
   if (c->writer) tiny_task_wake_failed(c->writer, UV_ECANCELED);
   c->writer = NULL;
-  wake_writers(c);
+  tiny_waiters_wake(&c->writers, UINT_MAX);
 }
 
 void tiny_conn_drop(tiny_conn *c) {
@@ -138,7 +130,7 @@ static int l_read(lua_State *L) {
 
 static void end_writing(tiny_conn *c) {
   c->writer = NULL;
-  wake_writers(c);
+  tiny_waiters_wake(&c->writers, UINT_MAX);
 }
 
 /* Who is cancelled while it writes, by a reload above all, has written: the stream goes on with it. */
@@ -157,9 +149,7 @@ static void leave_writer(tiny_task *task) {
 
 static void leave_writers(tiny_task *task) {
   tiny_conn *c = task->source;
-  tiny_task **at = &c->writers;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
+  tiny_waiters_remove(&c->writers, task);
   if (keeps(task)) tiny_stream_keep(&c->stream, task->text, task->text_size, false);
 }
 
@@ -173,10 +163,7 @@ static int park_writer(tiny_conn *c, tiny_task *task, tiny_bytes written, uint64
     c->writer = task;
     return tiny_task_park_until(task, leave_writer, c, deadline);
   }
-  tiny_task **at = &c->writers;
-  while (*at) at = &(*at)->later;
-  task->later = NULL;
-  *at = task;
+  tiny_waiters_add(&c->writers, task);
   return tiny_task_park_until(task, leave_writers, c, deadline);
 }
 
@@ -210,6 +197,7 @@ static int l_finish(lua_State *L) {
   bool late = tiny_wait_late(deadline), mine = !c->writer || c->writer == task;
   int rc = mine ? tiny_stream_finish(&c->stream) : UV_EAGAIN;
   if (rc == UV_EAGAIN && !late) return park_writer(c, task, (tiny_bytes){0}, deadline);
+  if (c->writer == task) end_writing(c);
   if (rc != 0) return tiny_wait_failed(L, late ? UV_ETIMEDOUT : rc);
   return tiny_wait_true(L);
 }
@@ -235,13 +223,9 @@ static int l_open(lua_State *L) {
   tiny_handle *handle = tiny_handle_new(L, &tiny_conn_kind);
   int fd = start_connecting(e);
   tiny_conn *c = fd >= 0 ? tiny_conn_new(g, fd, e, NULL) : NULL;
-  if (c) {
-    tiny_handle_set(handle, c);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushinteger(L, fd < 0 ? fd : UV_ENOMEM);
-  return 2;
+  if (!c) return tiny_failed(L, fd < 0 ? fd : UV_ENOMEM);
+  tiny_handle_set(handle, c);
+  return 1;
 }
 
 /* The kernel may connect a socket with itself when nobody listens on a local port. */
@@ -307,10 +291,9 @@ static const luaL_Reg functions[] = {
 };
 
 int luaopen_tiny_stream(lua_State *L) {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   lua_newtable(L);
   luaL_register(L, NULL, functions);
-  tiny_handle_register(L, &tiny_conn_kind, none);
+  tiny_handle_register(L, &tiny_conn_kind);
   lua_setfield(L, -2, "handle"); /* the metatable, for lua/tiny/stream.lua */
   return 1;
 }

@@ -8,16 +8,17 @@
 #include "handle.h"
 #include "port.h"
 #include "stream.h"
+#include "waiters.h"
 
 typedef struct tiny_conn {
   tiny_stream stream; /* first: one is the other */
   tiny *runtime;
   unsigned refs;
-  uint64_t owner;     /* number of the generation that may read */
-  tiny_port *port;    /* that it came through, or NULL */
-  tiny_task *reader;  /* parked, or NULL */
-  tiny_task *writer;  /* parked with a write half done, or NULL */
-  tiny_task *writers; /* parked until that is through, by task->later */
+  uint64_t owner;       /* number of the generation that may read */
+  tiny_port *port;      /* that it came through, or NULL */
+  tiny_task *reader;    /* parked, or NULL */
+  tiny_task *writer;    /* parked with a write half done, or NULL */
+  tiny_waiters writers; /* parked until that is through */
   tiny_endpoint remote;
 } tiny_conn;
 

@@ -25,11 +25,7 @@ uint64_t tiny_quiet_ms(const tiny_generation *g) {
 }
 
 /* What it has open means nothing any longer without a task that could use it. */
-static bool spent(const tiny_generation *g) {
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++)
-    if (tiny_tasks_count(g, kind, true) > 0) return false;
-  return true;
-}
+static bool spent(const tiny_generation *g) { return tiny_tasks_total(g) == 0; }
 
 static void on_cut(uv_timer_t *timer) { (void)timer; }
 
@@ -84,12 +80,10 @@ void tiny_retire(tiny *rt, tiny_generation *g) {
 }
 
 static tiny_draining what_holds(const tiny_generation *g) {
-  tiny_draining d = {.number = g->number, .handles = g->handles};
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) {
-    d.tasks += tiny_tasks_count(g, kind, true);
-    d.requests += tiny_tasks_count(g, kind, true) - tiny_tasks_count(g, kind, false);
-  }
-  return d;
+  return (tiny_draining){.number = g->number,
+                         .tasks = tiny_tasks_total(g),
+                         .requests = tiny_tasks_of_requests(g),
+                         .handles = g->handles};
 }
 
 void tiny_drain_show(tiny *rt) {
@@ -128,7 +122,6 @@ void tiny_drain_turn(tiny *rt) {
   }
 }
 
-void tiny_drain_all(tiny *rt) {
+void tiny_drain_hurry(tiny *rt) {
   for (tiny_generation *g = rt->draining; g; g = g->next) g->drain_deadline = 0;
-  tiny_drain_turn(rt);
 }

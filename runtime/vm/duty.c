@@ -23,14 +23,10 @@ bool tiny_duty_clustered(const tiny_conf *conf) {
   return tiny_conf_json(conf, "svr.cluster.etcd") != NULL;
 }
 
-static bool same(const tiny_conf *a, const tiny_conf *b, const char *key) {
-  const json_t *one = tiny_conf_json(a, key), *other = tiny_conf_json(b, key);
-  return one == other || json_equal(one, other);
-}
-
 int tiny_duty_check(const tiny_conf *old, const tiny_conf *new, char *why, size_t why_size) {
   const char *what = NULL;
-  if (!same(old, new, "svr.cluster.conf_prefix")) what = "svr.cluster.conf_prefix has changed";
+  if (!tiny_conf_same(old, new, "svr.cluster.conf_prefix"))
+    what = "svr.cluster.conf_prefix has changed";
   if (tiny_duty_clustered(old) != tiny_duty_clustered(new))
     what = "svr.cluster.etcd has come or gone";
   if (what) snprintf(why, why_size, "%s: %s: that needs a restart", tiny_conf_file(new), what);
@@ -84,7 +80,7 @@ void tiny_duty_follow(tiny_duty *d, const tiny_conf *conf) {
   tiny_conf *before = d ? tiny_state_hold_conf(&d->runtime->state) : NULL;
   bool changed = false;
   for (size_t i = 0; before && i < sizeof keys / sizeof *keys; i++)
-    changed = changed || !same(before, conf, keys[i]);
+    changed = changed || !tiny_conf_same(before, conf, keys[i]);
   if (changed) warn_of_ttl(d->runtime, conf);
   if (changed) tiny_duty_send_settings(d, conf);
   if (d) tiny_duty_send_applied(d, conf);

@@ -51,10 +51,8 @@ static void stage_on_close(tiny *rt) {
   tiny_stage(rt, stage_save, 0);
 }
 
-static bool at_work(tiny *rt) {
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++)
-    if (tiny_tasks_count(rt->current, kind, true) > 0) return true;
-  return tiny_workers_busy(rt);
+static bool at_work(const tiny *rt) {
+  return tiny_tasks_total(rt->current) > 0 || tiny_workers_busy(rt);
 }
 
 static void stage_quiet(tiny *rt) {
@@ -63,6 +61,12 @@ static void stage_quiet(tiny *rt) {
   tiny_workers_give_up(rt);
   tiny_step_begin(rt, rt->current, "on_close", "standby");
   tiny_stage(rt, stage_on_close, tiny_conf_ms(rt->current->conf, "svr.reload_timeout"));
+}
+
+/* The task that was about to go on may be of one of them: they end with this turn, and not before. */
+static void cut_draining(tiny *rt) {
+  for (tiny_generation *g = rt->draining; g; g = g->next) tiny_duty_cut(g, true);
+  tiny_drain_hurry(rt);
 }
 
 void tiny_duty_fall(tiny_duty *d) {
@@ -74,7 +78,7 @@ void tiny_duty_fall(tiny_duty *d) {
   tiny_quiesce(rt->current);
   tiny_duty_cut(rt->current, false);
   tiny_sockets_stop(rt->sockets);
-  tiny_drain_all(rt);
+  cut_draining(rt);
   tiny_duty_acts(d, false);
   tiny_stage(rt, stage_quiet, tiny_quiet_ms(rt->current));
 }

@@ -12,11 +12,7 @@
 /* -- to the loop thread (called on the control thread) --------------------- */
 
 static void post_call(tiny_duty *d, void (*call)(tiny_ask *ask)) {
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = call;
-  ask->data = d;
-  tiny_inbox_post(d->runtime->inbox, ask);
+  tiny_inbox_call(d->runtime->inbox, call, d);
 }
 
 static void on_elected(tiny_ask *ask) {

@@ -31,11 +31,7 @@ static void on_return(tiny_ask *ask) {
 static void return_trip(trip *t, int rc, const char *why) {
   t->rc = rc;
   snprintf(t->why, sizeof t->why, "%s", why);
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = on_return;
-  ask->data = t;
-  tiny_inbox_post(t->duty->runtime->inbox, ask);
+  tiny_inbox_call(t->duty->runtime->inbox, on_return, t);
 }
 
 static void on_kept(void *data, int rc, const char *why) { return_trip(data, rc, why); }

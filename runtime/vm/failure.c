@@ -61,7 +61,5 @@ static int report_protected(lua_State *L) {
 }
 
 void tiny_generation_report(tiny_generation *g, tiny_task *task) {
-  if (tiny_lua_call(g, report_protected, task) == 0) return;
-  tiny_err(g->runtime->log, "an error could not be reported: %s", lua_tostring(g->L, -1));
-  lua_pop(g->L, 1);
+  tiny_lua_try(g, report_protected, task, "an error could not be reported");
 }

@@ -2,52 +2,37 @@
  * gate.c -- tiny.core.gate: a line of tasks that wait to be let through, first come first
  * served. What queues are made of (lua/tiny/queue.lua). */
 #include "runtime.h"
-#include "task.h"
+#include "waiters.h"
 
 #include <lauxlib.h>
 
 #define GATE "tiny.gate"
 
-typedef struct gate {
-  tiny_task *first, **last;
-} gate;
-
 /* new() -> gate. Tasks that wait keep it alive by their stacks. */
 static int l_new(lua_State *L) {
-  gate *g = lua_newuserdata(L, sizeof *g);
-  *g = (gate){NULL, &g->first};
+  tiny_waiters *gate = lua_newuserdata(L, sizeof *gate);
+  *gate = (tiny_waiters){0};
   luaL_getmetatable(L, GATE);
   lua_setmetatable(L, -2);
   return 1;
 }
 
-static void leave(tiny_task *task) {
-  gate *g = task->source;
-  tiny_task **at = &g->first;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
-  if (!*at) g->last = at;
-}
+static void leave(tiny_task *task) { tiny_waiters_remove(task->source, task); }
 
 /* wait(gate, what): until wake() comes to this task. 'what' is the wait's name in Lua */
 static int l_wait(lua_State *L) {
-  gate *g = luaL_checkudata(L, 1, GATE);
+  tiny_waiters *gate = luaL_checkudata(L, 1, GATE);
   tiny_task *task = tiny_task_here(L, luaL_checkstring(L, 2));
-  task->later = NULL;
-  *g->last = task;
-  g->last = &task->later;
-  return tiny_task_park(task, leave, g);
+  tiny_waiters_add(gate, task);
+  return tiny_task_park(task, leave, gate);
 }
 
 /* wake(gate) -> whether somebody waited: the first one goes on in the next turn, even when it
  * is cancelled meanwhile */
 static int l_wake(lua_State *L) {
-  gate *g = luaL_checkudata(L, 1, GATE);
-  tiny_task *task = g->first;
-  lua_pushboolean(L, task != NULL);
-  if (!task) return 1;
-  leave(task);
-  tiny_task_wake(task);
+  tiny_waiters *gate = luaL_checkudata(L, 1, GATE);
+  lua_pushboolean(L, gate->first != NULL);
+  tiny_waiters_wake(gate, 1);
   return 1;
 }
 

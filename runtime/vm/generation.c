@@ -24,15 +24,23 @@ tiny_generation *tiny_generation_of(lua_State *L) {
   return g;
 }
 
-tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
+tiny_generation *tiny_generation_acting_at(lua_State *L, int level, const char *what) {
   tiny_generation *g = tiny_generation_of(L);
   if (g->life >= TINY_ENTERED) return g;
-  tiny_misuse(
+  luaL_where(L, level);
+  lua_pushfstring(
       L,
       g->of_thread
           ? "%s in a thread timer: it has a thread of its own and may block instead"
           : "%s while the script is being loaded: top-level code only defines, on_start acts",
       what);
+  lua_concat(L, 2);
+  lua_error(L);
+  return NULL;
+}
+
+tiny_generation *tiny_generation_acting(lua_State *L, const char *what) {
+  return tiny_generation_acting_at(L, 2, what);
 }
 
 int tiny_misuse(lua_State *L, const char *format, ...) {
@@ -129,53 +137,41 @@ void tiny_generation_close(tiny_generation *g) {
 
 /* -- calling the driver -- */
 
-typedef struct start_call {
+typedef struct driver_call {
   tiny_generation *generation;
-  tiny_task_kind kind;
   const char *name, *argument;
-  tiny_task *task;
-} start_call;
+} driver_call;
 
-static int start_protected(lua_State *L) {
-  start_call *call = lua_touserdata(L, 1);
-  tiny_generation *g = call->generation;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, g->driver);
+static int push_call(lua_State *L, void *data) {
+  const driver_call *call = data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->generation->driver);
   lua_getfield(L, -1, call->name);
   if (call->argument)
     lua_pushstring(L, call->argument);
   else
     lua_pushnil(L);
-  tiny_task *task = tiny_task_new(L, g, call->kind);
-  lua_xmove(L, task->co, 2);
-  tiny_task_ready(task, 1);
-  call->task = task;
-  return 0;
+  return 2;
 }
 
 tiny_task *tiny_generation_start(tiny_generation *g, tiny_task_kind kind, const char *name,
                                  const char *argument, void (*on_end)(tiny_task *)) {
-  start_call call = {g, kind, name, argument, NULL};
-  if (tiny_lua_call(g, start_protected, &call) != 0) lua_pop(g->L, 1);
-  if (call.task) call.task->on_end = on_end;
-  if (call.task) call.task->name = name;
-  return call.task;
+  driver_call call = {g, name, argument};
+  tiny_task *task = tiny_task_begin(g, kind, push_call, &call, name);
+  if (!task) return NULL;
+  task->on_end = on_end;
+  task->name = name;
+  tiny_task_ready(task, 1);
+  return task;
 }
 
 static int call_protected(lua_State *L) {
-  start_call *call = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->generation->driver);
-  lua_getfield(L, -1, call->name);
-  lua_call(L, 0, 0);
+  push_call(L, lua_touserdata(L, 1));
+  lua_call(L, 1, 0);
   return 0;
 }
 
 int tiny_generation_call(tiny_generation *g, const char *name) {
-  start_call call = {g, TINY_TASK_STEP, name, NULL, NULL};
-  if (tiny_lua_call(g, call_protected, &call) == 0) return 0;
-  const char *text = lua_tostring(g->L, -1);
-  tiny_err(g->runtime->log, "%s: %s", name, text ? text : "(error without a message)");
-  lua_pop(g->L, 1);
-  return -1;
+  return tiny_lua_try(g, call_protected, &(driver_call){g, name, NULL}, name);
 }
 
 static int enter_protected(lua_State *L) {
@@ -195,7 +191,7 @@ static int enter_protected(lua_State *L) {
   else
     lua_pushnil(L);
   lua_call(L, 4, 1);
-  lua_rawseti(L, LUA_REGISTRYINDEX, g->server); /* its slot was taken at opening */
+  g->server = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 

@@ -69,8 +69,10 @@ void tiny_generation_close(tiny_generation *generation);
 
 tiny_generation *tiny_generation_of(lua_State *L);
 
-/* The same for what acts: raises while the script is being loaded. 'what' is its name in Lua. */
+/* The same for what acts: raises while the script is being loaded, and in a thread timer. 'what' is its name in
+ * Lua. 'level' is 2, as without it, when a Lua function of ours calls the C function, 1 when scripts do. */
 tiny_generation *tiny_generation_acting(lua_State *L, const char *what);
+tiny_generation *tiny_generation_acting_at(lua_State *L, int level, const char *what);
 
 /* Raise "file:line: message" of who called the Lua function that called us. */
 int tiny_misuse(lua_State *L, const char *format, ...)

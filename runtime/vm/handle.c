@@ -11,7 +11,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-void tiny_handle_register(lua_State *L, const tiny_handle_kind *kind, const luaL_Reg *functions) {
+void tiny_handle_register(lua_State *L, const tiny_handle_kind *kind) {
   luaL_newmetatable(L, kind->name);
   lua_pushlightuserdata(L, (void *)&kind_key);
   lua_pushlightuserdata(L, (void *)kind);
@@ -20,7 +20,6 @@ void tiny_handle_register(lua_State *L, const tiny_handle_kind *kind, const luaL
   lua_setfield(L, -2, "__gc");
   lua_pushstring(L, kind->name);
   lua_setfield(L, -2, "__name");
-  luaL_register(L, NULL, functions);
 }
 
 tiny_handle *tiny_handle_new(lua_State *L, const tiny_handle_kind *kind) {

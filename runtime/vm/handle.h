@@ -27,8 +27,8 @@ struct tiny_handle {
   void *thing;              /* NULL: closed */
 };
 
-/* Make the metatable and leave it on the stack, with what 'methods' has as its C functions. */
-void tiny_handle_register(lua_State *L, const tiny_handle_kind *kind, const luaL_Reg *functions);
+/* Make the metatable and leave it on the stack. */
+void tiny_handle_register(lua_State *L, const tiny_handle_kind *kind);
 
 /* Push a new, still empty one. Raises when out of memory. */
 tiny_handle *tiny_handle_new(lua_State *L, const tiny_handle_kind *kind);

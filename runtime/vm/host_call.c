@@ -33,8 +33,7 @@ void tiny_host_open(lua_State *L, tiny *rt) {
   g->run_call = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushcfunction(L, add_trace);
   g->add_trace = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pushnil(L);
-  g->server = luaL_ref(L, LUA_REGISTRYINDEX);
+  g->server = LUA_REFNIL;
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "preload"); /* package preload */
   for (const tiny_library *l = rt->host.libraries; l && l->name; l++) {

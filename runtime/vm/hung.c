@@ -46,23 +46,15 @@ static void on_hung(tiny_ask *ask) {
 
 static void interrupt(void *data) {
   tiny *rt = data;
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
   if (rt->interrupt) tiny_interrupt_stop(rt->interrupt, TINY_STOP_HUNG);
-  if (!ask) return;
-  ask->call = on_hung;
-  ask->data = rt;
-  tiny_inbox_post(rt->inbox, ask);
+  tiny_inbox_call(rt->inbox, on_hung, rt);
 }
 
 static void on_silence(tiny_ask *ask);
 
 static void run_hung(void *data) {
   tiny *rt = data;
-  tiny_ask *ask = tiny_ask_new(TINY_ASK_CALL);
-  if (!ask) return;
-  ask->call = on_silence;
-  ask->data = rt;
-  tiny_inbox_post(rt->inbox, ask);
+  tiny_inbox_call(rt->inbox, on_silence, rt);
 }
 
 static void log_stack(tiny *rt, const char *text) {

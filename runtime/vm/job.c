@@ -21,13 +21,10 @@ static void *work(void *data) {
 }
 
 static int spawn(tiny_ask *ask) {
-  pthread_attr_t attr;
   pthread_t thread;
-  pthread_attr_init(&attr);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  int rc = pthread_create(&thread, &attr, work, ask);
-  pthread_attr_destroy(&attr);
-  return rc == 0 ? 0 : -1;
+  if (pthread_create(&thread, NULL, work, ask) != 0) return -1;
+  pthread_detach(thread);
+  return 0;
 }
 
 int tiny_job_start(tiny *runtime, tiny_job *job) {

@@ -5,17 +5,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-static const double FIRST_LOAD_TIMEOUT = 5; /* seconds: no conf.lua has been read yet */
-
-static const uint64_t STUCK_NS =
-    500000000; /* past its deadline a candidate does not even run Lua */
+/* So long past its deadline a candidate does not even run Lua. */
+static const uint64_t STUCK_NS = 500000000;
 
 struct tiny_loading {
   tiny_job job;
   tiny_generation *generation;
-  char *conf, *script;
   uint64_t timeout_ms;
   int rc;
   bool abandoned; /* loop thread: nobody waits for it any more */
@@ -26,14 +22,9 @@ typedef struct tiny_loading loading;
 
 static void load(tiny_job *job) {
   loading *l = (loading *)job;
-  l->rc =
-      tiny_generation_load(l->generation, l->conf, l->script, l->timeout_ms, l->why, sizeof l->why);
-}
-
-static void free_loading(loading *l) {
-  free(l->conf);
-  free(l->script);
-  free(l);
+  const tiny *rt = job->runtime;
+  l->rc = tiny_generation_load(l->generation, rt->conf_path, rt->script, l->timeout_ms, l->why,
+                               sizeof l->why);
 }
 
 static void on_loaded(tiny_job *job) {
@@ -54,7 +45,7 @@ static void on_loaded(tiny_job *job) {
       tiny_change_refused(rt);
     }
   }
-  free_loading(l);
+  free(l);
 }
 
 /* The deadline hook stops Lua; what is stuck in C is left to its thread. */
@@ -76,29 +67,30 @@ static void stage_loading(tiny *rt) {
     tiny_change_abandon(rt, "loading is stuck in a C call and was given up (svr.load_timeout)");
 }
 
-static loading *loading_new(tiny *rt, uint64_t timeout_ms) {
+static loading *start(tiny *rt, uint64_t timeout_ms) {
   loading *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->job = (tiny_job){.work = load, .done = on_loaded};
   l->timeout_ms = timeout_ms;
-  l->conf = strdup(rt->conf_path);
-  l->script = rt->script ? strdup(rt->script) : NULL;
   l->generation = tiny_generation_new(rt, rt->last_number + 1);
-  if (l->generation) l->generation->shared = tiny_duty_shared(rt->duty);
-  return l;
+  if (l->generation) {
+    l->generation->shared = tiny_duty_shared(rt->duty);
+    if (tiny_job_start(rt, &l->job) == 0) return l;
+    tiny_generation_close(l->generation);
+  }
+  free(l);
+  return NULL;
 }
 
 void tiny_change_begin(tiny *rt) {
   tiny_change *c = &rt->change;
   if (rt->current) tiny_notify_reloading(rt->notify);
-  uint64_t timeout_ms = rt->current ? tiny_conf_ms(rt->current->conf, "svr.load_timeout")
-                                    : (uint64_t)(FIRST_LOAD_TIMEOUT * 1e3);
+  uint64_t timeout_ms =
+      rt->current ? tiny_conf_ms(rt->current->conf, "svr.load_timeout") : TINY_FIRST_LOAD_MS;
   c->wanted = false;
   c->from = rt->current;
-  loading *l = loading_new(rt, timeout_ms);
-  if (!l || !l->conf || !l->generation || tiny_job_start(rt, &l->job) != 0) {
-    if (l && l->generation) tiny_generation_close(l->generation);
-    if (l) free_loading(l);
+  loading *l = start(rt, timeout_ms);
+  if (!l) {
     snprintf(c->why, sizeof c->why, "no memory or thread to load a generation");
     tiny_change_refused(rt);
     return;

@@ -2,6 +2,7 @@
  * question.c -- one question at a time, and its answer. */
 #include "question.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
@@ -43,8 +44,10 @@ static bool wait_for_answer(tiny_question *q) {
   until.tv_nsec += LOOK_MS * 1000000L;
   until.tv_sec += until.tv_nsec / 1000000000L;
   until.tv_nsec %= 1000000000L;
-  int asked = ASKED;
-  if (sem_clockwait(&q->answered, CLOCK_MONOTONIC, &until) == 0) return true;
+  int asked = ASKED, rc;
+  do rc = sem_clockwait(&q->answered, CLOCK_MONOTONIC, &until);
+  while (rc != 0 && errno == EINTR); /* a signal of the process may come to whatever thread */
+  if (rc == 0) return true;
   if (atomic_compare_exchange_strong(&q->state, &asked, NONE)) return false;
   while (sem_wait(&q->answered) != 0) {} /* it is being written */
   return true;

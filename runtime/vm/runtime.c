@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- tiny.h: making a runtime, running its loop, taking it down. */
 #include "runtime.h"
-#include "build.h"
 #include "executor.h"
 #include "limit.h"
 #include "roll.h"
@@ -13,15 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const unsigned LOG_FLUSH_MS = 2000;
-
 /* -- making ---------------------------------------------------------------- */
 
 /* Closing was forced, on the control thread: the loop may be anywhere. */
 static void end_process(void *data, int code) {
   tiny *rt = data;
   atomic_store(&rt->forced_code, code);
-  tiny_log_finish(rt->log, LOG_FLUSH_MS);
+  tiny_log_finish(rt->log, TINY_LOG_FLUSH_MS);
   if (rt->exits) _exit(code);
   if (rt->host.forced) rt->host.forced(rt->host.data, code);
 }
@@ -148,7 +145,8 @@ static void settle(tiny *rt) {
 
 /* What is still open belongs to states that are gone or to helpers that do not come back. */
 static void take_down(tiny *rt) {
-  tiny_drain_all(rt);
+  tiny_drain_hurry(rt);
+  tiny_drain_turn(rt);
   if (rt->current) tiny_retire(rt, rt->current);
   rt->current = NULL;
   tiny_duty_resign(rt->duty);
@@ -179,7 +177,7 @@ static void finish(tiny *rt) {
   rt->feed = NULL;
   tiny_info(rt->log, "closed with exit code %d", rt->exit_code);
   tiny_log_flush(rt->log,
-                 LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
+                 TINY_LOG_FLUSH_MS); /* while signals are still ours: a late one must not cut it */
   tiny_control_close(rt->control, forced != 0);
   rt->control = NULL;
   tiny_hung_close(rt);
@@ -247,8 +245,8 @@ static void destroy(tiny *rt) {
   tiny_notify_close(rt->notify);
   if (rt->log) uv_walk(&rt->loop, name_open_handle, rt);
   bool stuck = rt->jobs > 0; /* a helper that is stuck in C may still come back to all this */
-  if (rt->log && stuck) tiny_log_finish(rt->log, LOG_FLUSH_MS);
-  if (rt->log && !stuck) tiny_log_close(rt->log, LOG_FLUSH_MS);
+  if (rt->log && stuck) tiny_log_finish(rt->log, TINY_LOG_FLUSH_MS);
+  if (rt->log && !stuck) tiny_log_close(rt->log, TINY_LOG_FLUSH_MS);
   int rc = uv_loop_close(&rt->loop);
   assert(rc == 0);
   (void)rc;
@@ -275,31 +273,4 @@ int tiny_free(tiny *rt) {
   tiny_roll_remove(rt);
   destroy(rt);
   return 0;
-}
-
-/* -- checking -------------------------------------------------------------- */
-
-int tiny_check(const tiny_options *options, char *why, size_t why_size) {
-  snprintf(why, why_size, options ? "not enough memory" : "no options");
-  tiny *rt =
-      options ? calloc(1, sizeof *rt) : NULL; /* only what a state under construction looks at */
-  if (!rt) return -1;
-  tiny_state_init(&rt->state, NULL);
-  rt->log = tiny_log_open();
-  if (rt->log && !options->console) tiny_log_mute(rt->log);
-  bool ready = rt->log && tiny_host_init(&rt->host, options, why, why_size) == 0;
-  tiny_generation *g = ready ? tiny_generation_new(rt, 1) : NULL;
-  int rc = -1;
-  if (g) {
-    rc = tiny_generation_load(g, options->conf ? options->conf : "conf.lua", options->script, 5000,
-                              why, why_size);
-    if (rc == 0) rc = tiny_log_check(g->conf, why, why_size);
-    if (rc == 0) rc = tiny_saver_check(g->conf, why, why_size);
-    tiny_generation_close(g);
-  }
-  if (rt->log) tiny_log_close(rt->log, LOG_FLUSH_MS);
-  tiny_host_fini(&rt->host);
-  tiny_state_fini(&rt->state);
-  free(rt);
-  return rc;
 }

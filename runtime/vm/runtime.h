@@ -29,7 +29,10 @@
 #include "worker.h"
 #include <time.h>
 
-enum { TINY_WHY = 4096 }; /* room for a reason: a message with its place, or several */
+enum {
+  TINY_WHY = 4096,         /* room for a reason: a message with its place, or several */
+  TINY_LOG_FLUSH_MS = 2000 /* how long what was logged may take to be written at the end */
+};
 
 /* One change of generation, from nothing (the start) or from the one in force (a reload). */
 typedef struct tiny_change {
@@ -96,11 +99,11 @@ struct tiny {
 
   /* What goes on between the loop's turns: called after each until it sets another. */
   void (*stage)(tiny *runtime);
-  uint64_t stage_deadline; /* CLOCK_MONOTONIC ns, 0 is none */
-  uv_timer_t stage_timer;  /* only turns the loop when the deadline has come */
-  tiny_task *step;         /* the callback that a stage waits for */
-  bool step_failed, step_cancelled;
-  const char *step_name; /* which it was, a literal */
+  uint64_t stage_deadline;          /* CLOCK_MONOTONIC ns, 0 is none */
+  uv_timer_t stage_timer;           /* only turns the loop when the deadline has come */
+  tiny_task *step;                  /* the callback that a stage waits for */
+  bool step_failed, step_cancelled; /* it ended by an error; by tiny.cancelled */
+  const char *step_name;            /* which it was, a literal */
   tiny_failure failure;
 
   unsigned jobs; /* helper threads at work */
@@ -127,6 +130,8 @@ bool tiny_lua_lasts(const tiny_generation *generation);
 /* lua_cpcall() in such a stretch; an error is on top of the main thread's stack, and a string if
  * it is a stop. */
 int tiny_lua_call(tiny_generation *generation, lua_CFunction fn, void *data);
+/* The same, and an error is logged: "what: error". Returns 0 or -1. */
+int tiny_lua_try(tiny_generation *generation, lua_CFunction fn, void *data, const char *what);
 /* Say what a task is, in a line; a tiny_what_fn. */
 void tiny_task_describe(tiny_report *report, const void *task, lua_State *L);
 
@@ -160,7 +165,7 @@ bool tiny_stage_late(const tiny *runtime);
 void tiny_step_begin(tiny *runtime, tiny_generation *generation, const char *name,
                      const char *argument);
 bool tiny_step_pending(const tiny *runtime);
-/* Give the pending step up: its task is cancelled and its outcome no longer looked at. */
+/* Give the step up: its outcome is no longer looked at, and its task cancelled if it goes on. */
 void tiny_step_drop(tiny *runtime);
 /* Why the step failed, with its place, copied into 'why'; its traceback goes to the log. */
 void tiny_step_why(tiny *runtime, const char *name, char *why, size_t why_size);
@@ -187,9 +192,9 @@ bool tiny_quiet(const tiny_generation *generation); /* nothing runs but what req
 void tiny_quiesce(tiny_generation *generation);     /* stop timers, cancel run and tasks */
 uint64_t tiny_quiet_ms(const tiny_generation *generation); /* how long that may take: 1 at least */
 void tiny_drain(tiny *runtime, tiny_generation *generation, uint64_t ms);
-void tiny_drain_turn(tiny *runtime); /* retire those that have nothing left */
-void tiny_drain_all(tiny *runtime);  /* at the end: retire them whatever they hold */
-void tiny_drain_show(tiny *runtime); /* for status: who is left, and why */
+void tiny_drain_turn(tiny *runtime);  /* retire those that have nothing left */
+void tiny_drain_hurry(tiny *runtime); /* with the next of these all, whatever they hold */
+void tiny_drain_show(tiny *runtime);  /* for status: who is left, and why */
 void tiny_retire(tiny *runtime, tiny_generation *generation);
 
 /* -- helper threads (job.c) */

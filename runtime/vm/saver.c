@@ -7,8 +7,8 @@
 #include "checkpoint.h"
 #include "runtime.h"
 #include "store.h"
+#include "waiters.h"
 
-#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +32,12 @@ typedef struct saving {
 struct tiny_saver {
   tiny *runtime;
   uv_timer_t due;
-  uint64_t sequence;  /* of the last one begun */
-  bool alone;         /* the next one keeps nothing of before */
-  bool wanted;        /* one more of the generation in force */
-  bool hurried;       /* the timer was set for those who wait, not for the span */
-  uint64_t share_ns;  /* not before then to etcd again, by tiny_timers_now() */
-  tiny_task *waiting; /* who asked for one, by task->later; task->source is its sequence at least */
+  uint64_t sequence;    /* of the last one begun */
+  bool alone;           /* the next one keeps nothing of before */
+  bool wanted;          /* one more of the generation in force */
+  bool hurried;         /* the timer was set for those who wait, not for the span */
+  uint64_t share_ns;    /* not before then to etcd again, by tiny_timers_now() */
+  tiny_waiters waiting; /* who asked for one; task->source is its sequence at least */
   saving *under_way;
   bool failing; /* and that was told */
   int rc;       /* why the last one failed */
@@ -64,7 +64,7 @@ int tiny_saver_check(const tiny_conf *conf, char *why, size_t why_size) {
 
 /* -- telling --------------------------------------------------------------- */
 
-static void set_why(tiny_saver *s, int rc, const char *why) {
+void tiny_saver_failed(tiny_saver *s, int rc, const char *why) {
   s->rc = rc;
   snprintf(s->why, sizeof s->why, "%s", why);
 }
@@ -74,7 +74,7 @@ static void note_failure(tiny_saver *s, int rc, const char *why) {
   if (!s->failing || strcmp(s->why, why) != 0)
     tiny_warn(s->runtime->log, "no checkpoint was made: %s", why);
   s->failing = true;
-  set_why(s, rc, why);
+  tiny_saver_failed(s, rc, why);
 }
 
 static void note_success(tiny_saver *s, const saving *w) {
@@ -88,19 +88,42 @@ static void note_success(tiny_saver *s, const saving *w) {
              writing_ms);
 }
 
-/* Those that waited for this one or an earlier one. Each gets nil, ok. */
+const char *tiny_saver_why(const tiny_saver *s, int *rc) {
+  *rc = s->rc;
+  return s->why;
+}
+
+/* -- those who wait -------------------------------------------------------- */
+
+static void leave(tiny_task *task) {
+  tiny_waiters_remove(&task->generation->runtime->saver->waiting, task);
+}
+
+/* It gets nil, ok. */
+static void answer(tiny_saver *s, tiny_task *task, bool ok) {
+  tiny_waiters_remove(&s->waiting, task);
+  task->leave = NULL;
+  lua_pushnil(task->co);
+  lua_pushboolean(task->co, ok);
+  tiny_task_ready(task, 2);
+}
+
+/* Those that waited for this one or an earlier one. */
 static void wake(tiny_saver *s, const saving *w) {
-  for (tiny_task **at = &s->waiting; *at;) {
-    tiny_task *task = *at;
-    if (task->generation != w->generation || (uintptr_t)task->source > w->checkpoint.sequence) {
-      at = &task->later;
-      continue;
-    }
-    *at = task->later;
-    task->leave = NULL;
-    lua_pushnil(task->co);
-    lua_pushboolean(task->co, w->rc == 0);
-    tiny_task_ready(task, 2);
+  for (tiny_task *task = s->waiting.first, *next; task; task = next) {
+    next = task->later;
+    if (task->generation == w->generation && (uintptr_t)task->source <= w->checkpoint.sequence)
+      answer(s, task, w->rc == 0);
+  }
+}
+
+/* Those whose generation is on its way out since: its context is another's. */
+static void refuse_superseded(tiny_saver *s) {
+  for (tiny_task *task = s->waiting.first, *next; task; task = next) {
+    next = task->later;
+    if (task->generation->life != TINY_DRAINING) continue;
+    tiny_saver_failed(s, UV_ECANCELED, TINY_SAVER_SUPERSEDED);
+    answer(s, task, false);
   }
 }
 
@@ -235,13 +258,14 @@ static void begin(tiny_saver *s, tiny_generation *g, bool asked) {
 static bool must_wait(tiny_saver *s) {
   uint64_t now = tiny_timers_now();
   if (!tiny_duty_serves(s->runtime->duty) || may_share(s) || is_closing(s)) return false;
-  arm(s, s->waiting->generation->conf, (s->share_ns - now) / 1000000 + 1, true);
+  arm(s, s->waiting.first->generation->conf, (s->share_ns - now) / 1000000 + 1, true);
   return true;
 }
 
 static void go_on(tiny_saver *s) {
   if (s->under_way) return;
-  if (s->waiting && !must_wait(s)) begin(s, s->waiting->generation, true);
+  refuse_superseded(s);
+  if (s->waiting.first && !must_wait(s)) begin(s, s->waiting.first->generation, true);
   if (s->wanted && !s->under_way) begin(s, s->runtime->current, false);
 }
 
@@ -269,6 +293,12 @@ void tiny_saver_continue(tiny_saver *s, uint64_t sequence, bool alone) {
   s->alone = alone;
 }
 
+int tiny_saver_park(tiny_saver *s, tiny_task *task) {
+  tiny_waiters_add(&s->waiting, task);
+  arm(s, task->generation->conf, 0, true);
+  return tiny_task_park(task, leave, (void *)(uintptr_t)(s->sequence + 1));
+}
+
 void tiny_saver_save(tiny_saver *s) {
   if (!tiny_saver_wanted(s->runtime->current->conf)) return;
   s->wanted = true;
@@ -289,53 +319,3 @@ tiny_saver *tiny_saver_open(tiny *rt) {
 static void on_close(uv_handle_t *handle) { free(handle->data); }
 
 void tiny_saver_close(tiny_saver *s) { uv_close((uv_handle_t *)&s->due, on_close); }
-
-/* -- for scripts ----------------------------------------------------------- */
-
-static tiny_saver *saver_of(lua_State *L) { return tiny_generation_of(L)->runtime->saver; }
-
-static void leave(tiny_task *task) {
-  tiny_task **at = &task->generation->runtime->saver->waiting;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
-}
-
-static int refuse(lua_State *L, int rc, const char *why) {
-  set_why(saver_of(L), rc, why);
-  lua_pushnil(L);
-  lua_pushboolean(L, false);
-  return 2;
-}
-
-/* save() -> nil, ok: waits until the context, as it is now or later, is on disk */
-static int l_save(lua_State *L) {
-  tiny_task *task = tiny_task_here(L, "self:checkpoint");
-  tiny_generation *g = task->generation;
-  tiny_saver *s = saver_of(L);
-  if (!tiny_saver_wanted(g->conf))
-    return refuse(L, UV_ENOTSUP, "checkpoints are off (svr.checkpoint.span is 0)");
-  if (g->life == TINY_DRAINING)
-    return refuse(L, UV_ECANCELED, "a newer generation is in force: the context is that one's");
-  tiny_task **at = &s->waiting;
-  while (*at) at = &(*at)->later;
-  *at = task;
-  task->later = NULL;
-  arm(s, g->conf, 0, true);
-  return tiny_task_park(task, leave, (void *)(uintptr_t)(s->sequence + 1));
-}
-
-/* why() -> message, name: of the last that failed */
-static int l_why(lua_State *L) {
-  tiny_saver *s = saver_of(L);
-  lua_pushstring(L, s->why);
-  lua_pushstring(L, uv_err_name(s->rc));
-  return 2;
-}
-
-static const luaL_Reg functions[] = {{"save", l_save}, {"why", l_why}, {NULL, NULL}};
-
-int luaopen_tiny_saver(lua_State *L) {
-  lua_newtable(L);
-  luaL_register(L, NULL, functions);
-  return 1;
-}

@@ -30,7 +30,16 @@ void tiny_saver_follow(tiny_saver *saver, const tiny_conf *conf);
 void tiny_saver_save(tiny_saver *saver);
 bool tiny_saver_busy(const tiny_saver *saver);
 
-/* The module tiny.core.saver. */
+/* For a task that asks for one: wait until the context, as it is now or later, is on disk. Its results are nil and
+ * whether it is. */
+int tiny_saver_park(tiny_saver *saver, tiny_task *task);
+
+/* Why the last one failed that a task asked for. The text is the saver's. */
+const char *tiny_saver_why(const tiny_saver *saver, int *code);
+void tiny_saver_failed(tiny_saver *saver, int code, const char *why);
+#define TINY_SAVER_SUPERSEDED "a newer generation is in force: the context is that one's"
+
+/* The module tiny.core.saver (api_saver.c). */
 int luaopen_tiny_saver(lua_State *L);
 
 #endif

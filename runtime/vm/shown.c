@@ -4,12 +4,10 @@
 
 void tiny_counts_show(tiny *rt) {
   tiny_generation *g = rt->current;
-  unsigned tasks = 0;
   if (!g) return;
-  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) tasks += tiny_tasks_count(g, kind, true);
   uint64_t heap =
       ((uint64_t)lua_gc(g->L, LUA_GCCOUNT, 0) << 10) + (uint64_t)lua_gc(g->L, LUA_GCCOUNTB, 0);
-  atomic_store_explicit(&rt->state.tasks, tasks, memory_order_relaxed);
+  atomic_store_explicit(&rt->state.tasks, tiny_tasks_total(g), memory_order_relaxed);
   atomic_store_explicit(&rt->state.lua_heap, heap, memory_order_relaxed);
 }
 

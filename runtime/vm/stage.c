@@ -49,6 +49,7 @@ bool tiny_step_pending(const tiny *rt) { return rt->step != NULL; }
 void tiny_step_drop(tiny *rt) {
   tiny_task *task = rt->step;
   rt->step = NULL;
+  tiny_failure_free(&rt->failure);
   if (task) tiny_task_cancel(task);
 }
 

@@ -29,8 +29,11 @@ void tiny_change_restore(tiny *rt) {
     tiny_change_roll_back_because(rt, "no memory or thread to restore the context");
 }
 
+/* Who has asked for a reload in this turn waits for one: what is loaded already is not what he means. */
 void tiny_change_take_up(tiny *rt) {
   tiny_change *c = &rt->change;
+  c->later = c->asks;
+  c->asks = NULL;
   c->to = rt->current;
   c->under_way = true;
   rt->current = NULL;

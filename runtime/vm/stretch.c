@@ -43,6 +43,14 @@ int tiny_lua_call(tiny_generation *g, lua_CFunction fn, void *data) {
   return LUA_ERRRUN;
 }
 
+int tiny_lua_try(tiny_generation *g, lua_CFunction fn, void *data, const char *what) {
+  if (tiny_lua_call(g, fn, data) == 0) return 0;
+  const char *text = lua_tostring(g->L, -1);
+  tiny_err(g->runtime->log, "%s: %s", what, text ? text : "(error without a message)");
+  lua_pop(g->L, 1);
+  return -1;
+}
+
 /* Its key, when it is text: timer.running.key of lua/tiny/timer.lua, by which it is kept alive. */
 static void put_timer(tiny_report *report, lua_State *L) {
   int top = lua_gettop(L);

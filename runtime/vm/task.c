@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * task.c -- the life of one task, from its start over its waits to its end. */
+ * task.c -- the life of one task, from its start to its end. How it waits in between is in task_wait.c. */
 #include "task.h"
 #include "generation.h"
 #include "limit.h"
@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void run(tiny_task *task);
-
-static void enqueue(tiny_task *task) { tiny_scheduler_push(task->generation->scheduler, task); }
+/* -- its beginning --------------------------------------------------------- */
 
 static lua_State *take_coroutine(lua_State *L, tiny_generation *g, int *ref) {
   if (g->pooled > 0) {
@@ -67,6 +65,31 @@ tiny_task *tiny_task_new(lua_State *L, tiny_generation *g, tiny_task_kind kind) 
   return task;
 }
 
+typedef struct begin_call {
+  tiny_generation *generation;
+  tiny_task_kind kind;
+  int (*push)(lua_State *L, void *data);
+  void *data;
+  tiny_task *task;
+} begin_call;
+
+/* The task comes last: nothing raises after it. */
+static int begin_protected(lua_State *L) {
+  begin_call *call = lua_touserdata(L, 1);
+  int count = call->push(L, call->data);
+  if (count == 0) return 0;
+  call->task = tiny_task_new(L, call->generation, call->kind);
+  lua_xmove(L, call->task->co, count);
+  return 0;
+}
+
+tiny_task *tiny_task_begin(tiny_generation *g, tiny_task_kind kind,
+                           int (*push)(lua_State *L, void *data), void *data, const char *what) {
+  begin_call call = {g, kind, push, data, NULL};
+  tiny_lua_try(g, begin_protected, &call, what);
+  return call.task;
+}
+
 static void forget(tiny_task *task) {
   tiny_generation *g = task->generation;
   if (task->prev)
@@ -82,46 +105,12 @@ static void forget(tiny_task *task) {
 
 void tiny_task_ready(tiny_task *task, int passes) {
   task->passes = passes;
-  enqueue(task);
+  tiny_scheduler_push(task->generation->scheduler, task);
 }
 
-void tiny_task_run(tiny_task *task, int passes) {
-  task->passes = passes;
-  run(task);
-}
+/* -- its end --------------------------------------------------------------- */
 
-/* Copy the results (or the error) of an ended task to a joiner: nil, ok, values. */
-static void pass_results(tiny_task *from, lua_State *to) {
-  int first = from->failed ? lua_gettop(from->co) : 1;
-  int count = lua_gettop(from->co) - first + 1;
-  lua_pushnil(to);
-  lua_pushboolean(to, !from->failed);
-  for (int i = 0; i < count; i++) lua_pushvalue(from->co, first + i);
-  lua_xmove(from->co, to, count);
-}
-
-static int result_count(const tiny_task *task) { return task->failed ? 1 : lua_gettop(task->co); }
-
-bool tiny_task_has_room(lua_State *co, int count) {
-  return count <= 10 || lua_checkstack(co, count);
-}
-
-static void wake_joiners(tiny_task *task) {
-  while (task->joiners) {
-    tiny_task *joiner = task->joiners;
-    int count = result_count(task);
-    task->joiners = joiner->later;
-    joiner->leave = NULL;
-    if (!tiny_task_has_room(joiner->co, count + 2) || !tiny_task_has_room(task->co, count)) {
-      tiny_task_cancel(joiner); /* no memory even for a pointer */
-      continue;
-    }
-    pass_results(task, joiner->co);
-    tiny_task_ready(joiner, count + 2);
-  }
-}
-
-bool tiny_task_was_cancelled(tiny_task *task) {
+bool tiny_task_was_cancelled(const tiny_task *task) {
   lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
   bool same = lua_rawequal(task->co, -1, -2);
   lua_pop(task->co, 1);
@@ -150,12 +139,13 @@ static void end(tiny_task *task, bool failed) {
   task->failed = failed;
   task->raises = false;
   tiny_limits_drop(task);
-  task->unreported = failed && !task->on_end && !task->joiners && !tiny_task_was_cancelled(task);
+  task->unreported =
+      failed && !task->on_end && !task->joiners.first && !tiny_task_was_cancelled(task);
   g->live[task->of_request][task->kind]--;
-  wake_joiners(task);
+  tiny_waiters_wake(&task->joiners, UINT_MAX);
   if (task->on_end) task->on_end(task);
   if (task->unreported)
-    enqueue(task);
+    tiny_task_ready(task, 0);
   else
     bury(task);
 }
@@ -212,33 +202,43 @@ static void end_starved(tiny_task *task) {
   end(task, true);
 }
 
-static void run(tiny_task *task) {
+void tiny_task_let_go(tiny_task *task) {
+  task->box = NULL;
+  if (task->ended && !task->queued) bury(task);
+}
+
+/* -- running --------------------------------------------------------------- */
+
+/* What is to be raised at its wait goes in the place of what it was given there. Returns how many
+ * values it gets. */
+static int prepare(tiny_task *task) {
   tiny_generation *g = task->generation;
-  if (task->ended) {
-    bury(task);
-    return;
-  }
   int passes = task->passes;
-  tiny_duty_expired(g->runtime->duty); /* cuts the tasks if so */
-  if (task->raises || (task->cut && task->started)) {
-    task->raises = false;
-    lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->stop ? g->stops[task->stop] : g->cancelled);
-    task->stop = TINY_STOP_NONE;
-    passes = 1;
-  }
-  if (task->cancelled && !task->started) {
-    lua_rawgeti(task->co, LUA_REGISTRYINDEX, g->cancelled);
-    end(task, true);
-    return;
-  }
-  task->started = true;
   task->passes = 0;
-  g->current = task;
+  if (!task->raises && !(task->cut && task->started)) return passes;
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->stop ? g->stops[task->stop] : g->cancelled);
+  task->raises = false;
+  task->stop = TINY_STOP_NONE;
+  return 1;
+}
+
+/* Returns LuaJIT's status, and in 'stop' why it was stopped. */
+static int resume(tiny_task *task, int passes, tiny_stop *stop) {
+  tiny_generation *g = task->generation;
   tiny_visit visit;
+  task->started = true;
+  g->current = task;
   tiny_lua_enter(g, &visit, task->co, task, task->limit_ns);
   int status = lua_resume(task->co, passes);
-  tiny_stop stop = tiny_lua_leave(g, &visit);
+  *stop = tiny_lua_leave(g, &visit);
   g->current = NULL;
+  return status;
+}
+
+/* To its next wait, or to its end. */
+static void go_on(tiny_task *task) {
+  tiny_stop stop;
+  int passes = prepare(task), status = resume(task, passes, &stop);
   if (stop && status != LUA_YIELD)
     end_stopped(task, stop);
   else if (status == LUA_ERRMEM)
@@ -249,99 +249,25 @@ static void run(tiny_task *task) {
     end_strayed(task);
 }
 
-tiny_task *tiny_task_here(lua_State *L, const char *what) {
-  tiny_generation *g = tiny_generation_acting(L, what);
-  if (!g->current) tiny_misuse(L, "%s outside of a task: start one with tiny.go", what);
-  if (g->current->co != L)
-    tiny_misuse(
-        L, "%s in a coroutine that the script made: use tiny.go instead of coroutine.create", what);
-  if (!lua_isyieldable(L))
-    tiny_misuse(L, "%s across a C call (table.sort, string.gsub or the like) that cannot wait",
-                what);
-  return g->current;
+static void end_unbegun(tiny_task *task) {
+  lua_rawgeti(task->co, LUA_REGISTRYINDEX, task->generation->cancelled);
+  end(task, true);
 }
 
-/* It does not wait any longer. Returns how it leaves what it waited for. */
-static void (*unpark(tiny_task *task))(tiny_task *) {
-  void (*leave)(tiny_task *) = task->leave;
-  task->leave = NULL;
-  tiny_timers_remove(task->generation->runtime->timers, task->due);
-  task->due = 0;
-  return leave;
-}
-
-/* A cancelled task gives way for a turn before the raise: one that swallows it in a loop must not
- * hold the others up. */
-static void raise_at_wait(tiny_task *task) {
-  void (*leave)(tiny_task *) = unpark(task);
-  if (leave) leave(task);
-  tiny_limits_tell(task);
-  task->raises = true;
-  enqueue(task);
-}
-
-static bool is_stopped(const tiny_task *task) { return task->cancelled || task->expired > 0; }
-
-int tiny_task_park(tiny_task *task, void (*leave)(tiny_task *), void *source) {
-  task->leave = leave;
-  task->source = source;
-  task->greed = 0;
-  if (is_stopped(task)) raise_at_wait(task);
-  return lua_yield(task->co, 0);
-}
-
-int tiny_task_park_until(tiny_task *task, void (*leave)(tiny_task *), void *source,
-                         uint64_t deadline_ns) {
-  tiny_timers *timers = task->generation->runtime->timers;
-  if (deadline_ns) task->due = tiny_timers_add(timers, deadline_ns, TINY_DUE_TASK, (uintptr_t)task);
-  if (!deadline_ns || task->due) return tiny_task_park(task, leave, source);
-  task->source = source;
-  leave(task);
-  return luaL_error(task->co, "not enough memory");
-}
-
-void tiny_task_wake(tiny_task *task) {
-  unpark(task);
-  lua_pushnil(task->co);
-  tiny_task_ready(task, 1);
-}
-
-void tiny_task_wake_failed(tiny_task *task, int code) {
-  unpark(task);
-  lua_pushnil(task->co);
-  lua_pushboolean(task->co, true);
-  lua_pushnil(task->co);
-  lua_pushinteger(task->co, code);
-  tiny_task_ready(task, 4);
-}
-
-void tiny_task_resume(tiny_task *task) {
-  lua_pushnil(task->co);
-  tiny_task_resume_with(task, 1);
-}
-
-void tiny_task_resume_with(tiny_task *task, int passes) {
-  unpark(task);
+void tiny_task_run(tiny_task *task, int passes) {
   task->passes = passes;
-  run(task);
+  if (task->ended) {
+    bury(task);
+    return;
+  }
+  tiny_duty_expired(task->generation->runtime->duty); /* cuts the tasks if so */
+  if (task->cancelled && !task->started)
+    end_unbegun(task);
+  else
+    go_on(task);
 }
 
-void tiny_task_cancel(tiny_task *task) {
-  if (task->ended || task->cancelled) return;
-  task->cancelled = true;
-  if (task->leave) raise_at_wait(task);
-}
-
-void tiny_task_expire(tiny_task *task) {
-  task->expired++;
-  if (task->leave) raise_at_wait(task);
-}
-
-void tiny_task_stop(tiny_task *task, tiny_stop stop) {
-  if (!task->leave) return;
-  task->stop = stop;
-  raise_at_wait(task);
-}
+/* -- all of a generation ---------------------------------------------------- */
 
 void tiny_tasks_cancel(tiny_generation *g) {
   for (tiny_task *task = g->tasks; task; task = task->next)
@@ -357,6 +283,16 @@ unsigned tiny_tasks_count(const tiny_generation *g, tiny_task_kind kind, bool of
   return g->live[0][kind] + (of_request ? g->live[1][kind] : 0);
 }
 
+static unsigned sum(const unsigned live[TINY_TASK_KINDS]) {
+  unsigned total = 0;
+  for (int kind = 0; kind < TINY_TASK_KINDS; kind++) total += live[kind];
+  return total;
+}
+
+unsigned tiny_tasks_total(const tiny_generation *g) { return sum(g->live[0]) + sum(g->live[1]); }
+
+unsigned tiny_tasks_of_requests(const tiny_generation *g) { return sum(g->live[1]); }
+
 /* Who waits for the end of a task learns that it will not come. */
 static void end_abandoned(tiny_task *task) {
   if (task->ended || !task->on_end) return;
@@ -365,70 +301,11 @@ static void end_abandoned(tiny_task *task) {
   task->on_end(task);
 }
 
-static void abandon_wait(tiny_task *task) {
-  void (*leave)(tiny_task *) = unpark(task);
-  if (leave) leave(task);
-}
-
 void tiny_tasks_abandon(tiny_generation *g) {
-  for (tiny_task *task = g->tasks; task;
-       task = task->next) /* all leave before any goes: they may */
-    abandon_wait(task);   /* wait for one another */
+  /* All leave before any goes: they may wait for one another. */
+  for (tiny_task *task = g->tasks; task; task = task->next) tiny_task_leave(task);
   for (tiny_task *task = g->tasks; task; task = task->next) end_abandoned(task);
   tiny_scheduler_forget(g->scheduler, g);
   while (g->tasks) forget(g->tasks);
   memset(g->live, 0, sizeof g->live);
-}
-
-/* -- the waits that every task has ----------------------------------------- */
-
-static void leave_nothing(tiny_task *task) { (void)task; }
-
-void tiny_task_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
-  (void)data, (void)id, (void)now;
-  tiny_task *task = (tiny_task *)(uintptr_t)word;
-  task->leave(task);
-  tiny_task_resume(task);
-}
-
-int tiny_task_sleep(tiny_task *task, double seconds) {
-  if (seconds > 0)
-    return tiny_task_park_until(task, leave_nothing, NULL, tiny_timers_after(seconds));
-  if (is_stopped(task))
-    raise_at_wait(task);
-  else
-    enqueue(task);
-  return lua_yield(task->co, 0);
-}
-
-int tiny_task_give_way(tiny_task *task) {
-  task->greed = 0;
-  return tiny_task_sleep(task, 0);
-}
-
-static void leave_join(tiny_task *task) {
-  tiny_task *joined = task->source;
-  tiny_task **at = &joined->joiners;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
-}
-
-int tiny_task_join(tiny_task *task, tiny_task *joined) {
-  if (joined->ended) {
-    int count = result_count(joined);
-    luaL_checkstack(task->co, count + 2, "too many results");
-    joined->unreported = false; /* it is the joiner's error now */
-    pass_results(joined, task->co);
-    return count + 2;
-  }
-  tiny_task **at = &joined->joiners;
-  while (*at) at = &(*at)->later;
-  *at = task;
-  task->later = NULL;
-  return tiny_task_park(task, leave_join, joined);
-}
-
-void tiny_task_let_go(tiny_task *task) {
-  task->box = NULL;
-  if (task->ended && !task->queued) bury(task);
 }

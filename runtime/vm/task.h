@@ -16,6 +16,7 @@
 #include "interrupt.h"
 #include "scheduler.h"
 #include "timers.h"
+#include "waiters.h"
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,8 +49,8 @@ struct tiny_task {
   int passes;             /* values on co to resume it with */
   tiny_task **box;        /* Lua's handle on it, NULL when nobody holds one */
   tiny_task *prev, *next; /* all tasks of the generation */
-  tiny_task *later;       /* the ready queue, or the joiners of one task */
-  tiny_task *joiners;
+  tiny_task *later;       /* in the ready queue, or among waiters */
+  tiny_waiters joiners;
   void (*leave)(tiny_task *task); /* take it off what it waits for; NULL: it does not wait */
   void *source;                   /* what it waits for, the binding's own */
   const char *text; /* what it waits to have written, on its stack; the binding's too */
@@ -71,6 +72,11 @@ struct tiny_task {
 /* Make a task; push function and arguments on task->co, then tiny_task_ready(). Raises on
  * 'L' when out of memory, so call it protected. */
 tiny_task *tiny_task_new(lua_State *L, tiny_generation *generation, tiny_task_kind kind);
+
+/* The same, protected, with the function and the arguments that 'push' pushes: it returns how many values these
+ * are, 0 for no task. NULL then, and when something raised, which is logged as "what: error". */
+tiny_task *tiny_task_begin(tiny_generation *generation, tiny_task_kind kind,
+                           int (*push)(lua_State *L, void *data), void *data, const char *what);
 
 /* Let it run in the next turn, with 'passes' values on top of its stack as arguments. */
 void tiny_task_ready(tiny_task *task, int passes);
@@ -110,8 +116,11 @@ void tiny_task_resume_with(tiny_task *task, int passes);
  * code (lua/tiny/task.lua, task.wait). In the next turn. */
 void tiny_task_wake_failed(tiny_task *task, int code);
 
-/* For an on_end: whether it has died of its own cancelling, or of that of a task it has joined. */
-bool tiny_task_was_cancelled(tiny_task *task);
+/* It waits no longer: off what it waited for. Harmless on one that does not. */
+void tiny_task_leave(tiny_task *task);
+
+/* Whether what a failed one died of is tiny.cancelled: its own, or that of a task it has joined. */
+bool tiny_task_was_cancelled(const tiny_task *task);
 
 /* For an on_end: hand a failed task's error to on_except, unless it was only cancelled. */
 void tiny_task_report(tiny_task *task);
@@ -134,15 +143,15 @@ bool tiny_tasks_serve_request(const tiny_generation *generation);
 /* How many live tasks there are of a kind; with 'of_request' false only those no request began. */
 unsigned tiny_tasks_count(const tiny_generation *generation, tiny_task_kind kind, bool of_request);
 
+/* How many of all kinds, and how many of these a request began. */
+unsigned tiny_tasks_total(const tiny_generation *generation);
+unsigned tiny_tasks_of_requests(const tiny_generation *generation);
+
 /* Forget every task of a generation whose Lua never runs again. */
 void tiny_tasks_abandon(tiny_generation *generation);
 
-/* Room for so many values on a coroutine that does not run. lua_checkstack() would raise where nobody
- * is to catch it when memory is short, and for a few there always is room. */
-bool tiny_task_has_room(lua_State *co, int count);
-
 /* Ends of lua_CFunctions that wait: for so many seconds, 0 being a turn of the loop; for the end of
- * another task, the results then being nil, ok and its results or its error. */
+ * another task, with ok and its results or its error (wait.h). */
 int tiny_task_sleep(tiny_task *task, double seconds);
 int tiny_task_join(tiny_task *task, tiny_task *joined);
 

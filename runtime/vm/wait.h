@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * wait.h -- how a C function that may wait gives its results to task.wait (lua/tiny/task.lua):
- * nil, true and the results, or, when it was woken, nil alone: it is called again then. */
+ * nil, true and the results, or, when it was woken, nil alone: it is called again then. And how one tells that
+ * it has failed. */
 #ifndef TINY_WAIT_H
 #define TINY_WAIT_H
 
@@ -10,6 +11,13 @@
 static inline void tiny_wait_over(lua_State *L) {
   lua_pushnil(L);
   lua_pushboolean(L, 1);
+}
+
+/* return tiny_failed(...), of a function that does not wait: nil, code, for task.failure. */
+static inline int tiny_failed(lua_State *L, int code) {
+  lua_pushnil(L);
+  lua_pushinteger(L, code);
+  return 2;
 }
 
 /* return tiny_wait_failed(...): Lua's caller gets nil, message, NAME. */

@@ -274,29 +274,25 @@ void tiny_worker_on_due(void *data, tiny_due id, uint64_t word, uint64_t now) {
 /* -- news ------------------------------------------------------------------ */
 
 /* driver.worker_done(key, id, result or nil, why not) */
-static int deliver_protected(lua_State *L) {
-  tiny_worker *w = lua_touserdata(L, 1);
-  tiny_generation *g = w->runtime->current;
+static int push_done(lua_State *L, void *data) {
+  const tiny_worker *w = data;
   char why[TINY_WHY] = "not enough memory";
-  lua_rawgeti(L, LUA_REGISTRYINDEX, g->driver);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, w->runtime->current->driver);
   lua_getfield(L, -1, "worker_done");
   lua_pushstring(L, w->key);
   lua_pushinteger(L, (lua_Integer)w->id);
-  tiny_parcel result = w->result;
-  bool ok = result.bytes && tiny_carry_unpack(L, &result, &result_terms, why, sizeof why) == 0;
+  bool ok =
+      w->result.bytes && tiny_carry_unpack(L, &w->result, &result_terms, why, sizeof why) == 0;
   if (!ok) lua_pushnil(L);
   lua_pushstring(L, why);
-  tiny_task *task = tiny_task_new(L, g, TINY_TASK_GO);
-  lua_xmove(L, task->co, 5);
-  tiny_task_ready(task, 4);
-  return 0;
+  return 5;
 }
 
 static void deliver(tiny_worker *w) {
-  tiny *rt = w->runtime;
-  if (tiny_lua_call(rt->current, deliver_protected, w) == 0) return;
-  tiny_err(rt->log, "thread timer \"%s\": %s", w->key, lua_tostring(rt->current->L, -1));
-  lua_pop(rt->current->L, 1);
+  char what[128];
+  snprintf(what, sizeof what, "thread timer \"%s\"", w->key);
+  tiny_task *task = tiny_task_begin(w->runtime->current, TINY_TASK_GO, push_done, w, what);
+  if (task) tiny_task_ready(task, 4);
 }
 
 static void come_to_rest(tiny_worker *w) {

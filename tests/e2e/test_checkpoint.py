@@ -2,6 +2,7 @@
 """Checkpoints: what a server knows comes back after a crash, a restart and damage, and only then."""
 import os
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -345,6 +346,29 @@ class InTrouble(CheckpointCase):
         server.signal(signal.SIGKILL)
         server.exit_code()
         self.again(server).wait_line("found 51")
+
+    def test_none_of_an_old_context_is_made_once_a_newer_one_is_in_force(self):
+        project = self.project("""
+          local function save(self, pause) -- so that some ask while another's is under way
+            repeat tiny.sleep(pause) until not self:checkpoint()
+            self:info("no more in %d", self.generation)
+          end
+          function S:on_start()
+            tiny.tcp.listen("unix:" .. self.conf.address, function()
+              for i = 0, 2 do tiny.go(save, self, i * 0.001) end
+            end)
+          end""")
+        address = str(project.dir / "socket")
+        project.conf({**ON, "address": address})
+        server = self.launch(project).wait_ready()
+        for generation in range(1, 9):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(address)
+                server.wait_line("checkpoint", times=len(server.lines("checkpoint")) + 3)
+                self.assert_reloaded(project)
+            server.wait_line(f"no more in {generation}", times=3)
+            since = server.output().split(f"reloaded: generation {generation + 1}")[1]
+            self.assertLessEqual(since.count("DEBUG checkpoint"), 1)  # that one had begun before
 
     def test_a_cancelled_wait_for_one_leaves_the_others(self):
         server = self.start(COUNT + """

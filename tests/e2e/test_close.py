@@ -58,6 +58,13 @@ class Asked(ServerCase):
                 self.assert_closed(server, code)
                 self.assertEqual(server.lines("on_close"), ["INFO on_close close"])
 
+    def test_by_os_exit_while_starting_which_is_no_error(self):
+        for wait in ("", "tiny.sleep(0.05)"):
+            with self.subTest(wait=wait):
+                server = self.launch(self.project(f"function S:on_start() {wait} os.exit(3) end"))
+                self.assert_closed(server, 3)
+                self.assertEqual((server.lines("ERROR"), len(server.lines("closed while starting"))), ([], 1))
+
     def test_os_exit_does_not_return(self):
         server = self.launch(self.project('function S:run() os.exit(3) self:info("went on") end'))
         self.assert_closed(server, 3)

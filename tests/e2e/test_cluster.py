@@ -8,7 +8,7 @@ import time
 import unittest
 
 from etcd_nodes import Etcd, module_etcd, needs_etcd
-from tiny_server import STAMPED, ServerCase, wait_for
+from tiny_server import STAMPED, WAIT, ServerCase, wait_for
 
 ETCD = None
 TTL = 2  # short, so that tests are
@@ -154,6 +154,36 @@ class TakenOver(ClusterCase):
         self.assertIn("on_standby timeout", self.said(one))
         self.standby(one)
 
+    def test_while_stopped_with_a_connection_of_an_older_generation_in_flight(self):
+        project = self.project("""
+          function S:on_start()
+            if self.generation > 1 then return end
+            tiny.tcp.listen("unix:" .. self.conf.address, function(stream)
+              stream:write("hello\\n")
+              while true do
+                tiny.sleep(0.001)
+                self:info("goes on")
+              end
+            end)
+          end""")
+        address = str(project.dir / "socket")
+        project.conf(self.conf({"address": address, "svr.close.force_close_delay": 60}))
+        one = self.launch(project).wait_ready()
+        self.active(one)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(address)
+            self.assertEqual(client.recv(9), b"hello\n")
+            other = self.standby(self.member())
+            self.assert_reloaded(project)
+            one.signal(signal.SIGSTOP)
+            self.active(other)
+            one.signal(signal.SIGCONT)
+            self.assertEqual(client.recv(9), b"")
+        one.wait_line("standing by: generation 3")
+        self.standby(one)
+        self.assertNotIn("goes on", one.output().split("no longer the active (timeout)")[1])
+
     def test_when_hung_the_process_ends(self):
         one, other = self.pair(TELL + "\nfunction S:run() if self.conf.hangs then while true do end end tiny.sleep(0.05) end")
         one.project.conf({**self.conf(), "hangs": True})
@@ -245,6 +275,26 @@ class StoodDown(ClusterCase):
         self.assertEqual({line for line in after.splitlines() if "goes on" in line} - {"INFO goes on: stubborn"}, set())
         self.assertNotIn("goes on", after.split("standing by: generation 2")[1])
         self.assertFalse(os.path.exists(address))
+
+    def test_and_elected_again_it_keeps_http_connections_as_before(self):
+        project = self.project("""
+          function S:on_start() tiny.http.serve("unix:" .. self.conf.address, function() return 200, "hello" end) end""")
+        address = str(project.dir / "socket")
+        project.conf(self.conf({"address": address}))
+        server = self.launch(project).wait_ready()
+        first = self.active(server)
+        self.depose(server)
+        wait_for(lambda: server.state() == "running" and server.info()["token"] > first, "another term")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(WAIT)
+            client.connect(address)
+            for _ in range(2):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = b""
+                while not answer.endswith(b"hello"):
+                    piece = client.recv(4096)
+                    self.assertTrue(piece, answer)
+                    answer += piece
 
     def test_by_a_lease_that_ended(self):
         server = self.member()

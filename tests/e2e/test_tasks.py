@@ -66,6 +66,14 @@ class Join(TaskCase):
           local results = {t:join()}
           assert(#results == 1000 and results[1000] == 1000)""")
 
+    def test_of_more_results_than_lua_can_take_is_an_error_before_and_after_the_end(self):
+        self.passes("""
+          local t = tiny.go(function() tiny.sleep(0.01) return unpack({}, 1, 7999) end)
+          for _ = 1, 2 do
+            local ok, err = pcall(t.join, t)
+            assert(not ok and err:find("too many results"))
+          end""")
+
     def test_of_itself_is_refused(self):
         self.passes("""
           local t

@@ -333,6 +333,33 @@ class Writing(TcpCase):
             server.wait_line("second nil broken pipe EPIPE")
             self.assertGreater(len(read_all(peer)), 1000)
 
+    def test_half_closing_waits_for_what_a_cancelled_task_has_left_to_write(self):
+        server, at = self.serve("""function S:on_start()
+          local listener = assert(tiny.tcp.listen(self.conf["test.address"], function(s)
+            local writer = tiny.go(function() s:write(("x"):rep(2e7)) end)
+            tiny.sleep(0.05)
+            writer:cancel()
+            self:info("left")
+            assert(s:shutdown())
+            self:info("half-closed")
+            for i = 1, 3 do self:info("read %s", s:read("*l")) end
+            self:info("end %s", s:read())
+            s:close()
+          end))
+          self:info("at %s.", listener:address())
+        end""")
+        with connect(at) as peer:
+            server.wait_line("left")
+            self.assertEqual(len(read_all(peer)), 2 * 10**7)
+            server.wait_line("half-closed")
+            for i in range(3):
+                peer.sendall(b"%d\n" % i)
+                server.wait_line(f"read {i}")
+            peer.shutdown(socket.SHUT_WR)
+            server.wait_line("end nil")
+        wait_for(lambda: server.info()["connections"] == 0, "the stream to be closed")
+        self.assertEqual(server.close(), 0)
+
     def test_half_closing_lets_the_answer_come(self):
         server = self.serve()[0]
         at = self.address(server)

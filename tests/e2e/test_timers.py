@@ -189,6 +189,7 @@ function M.hoard()
   return "all well"
 end
 function M.wait() tiny.sleep(1) end
+function M.go() tiny.go(print) end
 return M
 """
 
@@ -247,8 +248,9 @@ class Threads(ServerCase):
         self.assertIn("is a function", server.wait_line("on_except"))
 
     def test_waits_of_tasks_say_that_it_may_block(self):
-        server = self.threads(self.add("wait"))
-        self.assertIn("tiny.sleep in a thread timer", server.wait_line("on_except"))
+        for name, what in (("wait", "tiny.sleep"), ("go", "tiny.go")):
+            server = self.threads(self.add(name))
+            self.assertRegex(server.wait_line("on_except"), rf"work\.lua:\d+: {what} in a thread timer")
 
     def test_a_function_that_is_not_there_is_told_at_once(self):
         server = self.threads(self.add("missing", 3600))

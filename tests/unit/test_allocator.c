@@ -116,6 +116,33 @@ START_TEST(a_limit_that_is_used_up_already_is_refused) {
 }
 END_TEST
 
+static int spend(lua_State *state) {
+  lua_newuserdata(state, 200 * 1024);
+  lua_setglobal(state, "spent");
+  return 0;
+}
+
+START_TEST(what_was_spared_and_is_kept_goes_over_a_small_limit) {
+  lua_State *other = luaL_newstate();
+  tiny_allocator small;
+  luaL_openlibs(other);
+  ck_assert_int_eq(lua_cpcall(other, tiny_guard_open, NULL), 0);
+  tiny_guard_jit(other, TINY_JIT_NEVER);
+  ck_assert_int_eq(tiny_allocator_limit(&small, other, MB), 0);
+  ck_assert_int_eq(luaL_dostring(other, "live = {} while pcall(function() live[#live + 1] = "
+                                        "('x'):rep(2000) .. #live end) do end"),
+                   0);
+  ck_assert_int_eq(tiny_allocator_call(&small, other, spend, NULL), 0);
+  ck_assert_uint_gt(small.used, MB + MB / 16);
+  lua_pushnil(other);
+  lua_setglobal(other, "spent");
+  lua_gc(other, LUA_GCCOLLECT, 0);
+  ck_assert_uint_le(small.used, MB);
+  ck_assert_int_eq(small.pressure, 3);
+  tiny_allocator_close(&small, other);
+}
+END_TEST
+
 /* Pages that the process has mapped. */
 static long mapped(void) {
   long pages = 0;
@@ -147,6 +174,7 @@ int main(void) {
   tcase_add_test(c, the_collector_is_left_alone_again_when_there_is_room);
   tcase_add_test(c, a_collector_that_was_stopped_stays_stopped);
   tcase_add_test(c, a_limit_that_is_used_up_already_is_refused);
+  tcase_add_test(c, what_was_spared_and_is_kept_goes_over_a_small_limit);
   tcase_add_test(c, a_state_that_is_closed_leaves_nothing_mapped);
   suite_add_tcase(suite, c);
   return suite_run(suite);

@@ -6,7 +6,6 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <sys/wait.h>
 
 static lua_State *L;
 
@@ -199,36 +198,6 @@ START_TEST(a_state_without_a_log_is_told_so) {
 }
 END_TEST
 
-/* ---- a child with a log of its own ---- */
-
-static void setup_alone(void) {
-  make_folder();
-  open_console();
-}
-
-static void teardown_alone(void) {
-  close_console();
-  remove_folder();
-}
-
-START_TEST(os_exit_writes_what_was_logged) {
-  int status;
-  pid_t child = fork();
-  if (child == 0) {
-    lines = tiny_log_open();
-    open_state();
-    set("INFO", "%(message)s");
-    run("local log = require 'tiny.log' for i = 1, 500 do log.info(i) end os.exit(7)");
-  }
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
-  ck_assert_int_eq(WEXITSTATUS(status), 7);
-  ssize_t n = read(console, got, sizeof got - 1);
-  got[n > 0 ? n : 0] = 0;
-  ck_assert_ptr_eq(strstr(got, "1\n2\n3\n"), got);
-  ck_assert_ptr_nonnull(strstr(got, "\n499\n500\n"));
-}
-END_TEST
-
 int main(void) {
   TCase *tests = tcase_create("lua");
   tcase_add_checked_fixture(tests, setup, teardown);
@@ -246,8 +215,5 @@ int main(void) {
   tcase_add_test(tests, print_is_a_line_at_info);
   tcase_add_test(tests, levels_follow_the_log);
   tcase_add_test(tests, a_state_without_a_log_is_told_so);
-  TCase *alone = tcase_create("alone");
-  tcase_add_checked_fixture(alone, setup_alone, teardown_alone);
-  tcase_add_test(alone, os_exit_writes_what_was_logged);
-  return run_suites("api_log", (TCase *[]){tests, alone, NULL});
+  return run_suites("api_log", (TCase *[]){tests, NULL});
 }

@@ -62,6 +62,15 @@ static void teardown(void) {
 
 static const tiny_carry_terms plain = {.name = "context"};
 
+/* Into the other state. */
+static int carry(int index, const tiny_carry_terms *terms, size_t why_size) {
+  tiny_parcel parcel;
+  if (tiny_carry_pack(from, index, terms, &parcel, why, why_size) != 0) return -1;
+  int rc = tiny_carry_unpack(to, &parcel, terms, why, why_size);
+  free(parcel.bytes);
+  return rc;
+}
+
 /* Run Lua in a state with 'nargs' arguments on its stack, leaving 'nresults'. */
 static void run(lua_State *L, const char *code, int nargs, int nresults) {
   ck_assert_msg(luaL_loadstring(L, code) == 0, "%s", lua_tostring(L, -1));
@@ -72,7 +81,7 @@ static void run(lua_State *L, const char *code, int nargs, int nresults) {
 /* Carry what 'make' returns and run 'check' on it, as ..., in the other state. */
 static void carried(const char *make, const char *check) {
   run(from, make, 0, 1);
-  ck_assert_msg(tiny_carry(from, -1, to, &plain, why, sizeof why) == 0, "%s: %s", make, why);
+  ck_assert_msg(carry(-1, &plain, sizeof why) == 0, "%s: %s", make, why);
   ck_assert_int_eq(lua_gettop(from), 1);
   ck_assert_int_eq(lua_gettop(to), 1);
   lua_pop(from, 1);
@@ -81,7 +90,7 @@ static void carried(const char *make, const char *check) {
 
 static void refused(const char *make, const char *reason) {
   run(from, make, 0, 1);
-  ck_assert_msg(tiny_carry(from, -1, to, &plain, why, sizeof why) == -1, "%s", make);
+  ck_assert_msg(carry(-1, &plain, sizeof why) == -1, "%s", make);
   ck_assert_str_eq(why, reason);
   ck_assert_int_eq(lua_gettop(from), 1);
   ck_assert_int_eq(lua_gettop(to), 0);
@@ -235,7 +244,7 @@ END_TEST
 
 START_TEST(a_path_too_long_is_cut) {
   run(from, "local t = {f = print} for _ = 1, 1900 do t = {abcdefgh = t} end return t", 0, 1);
-  ck_assert_int_eq(tiny_carry(from, -1, to, &plain, why, 40), -1);
+  ck_assert_int_eq(carry(-1, &plain, 40), -1);
   ck_assert_uint_eq(strlen(why), 39);
   ck_assert_int_eq(strncmp(why, "context[...].abcdefgh.abcdefgh", 30), 0);
   lua_pop(from, 1);
@@ -245,7 +254,7 @@ END_TEST
 START_TEST(the_remedy_follows_the_reason) {
   tiny_carry_terms terms = {.name = "result", .remedy = "return plain data"};
   run(from, "return {print}", 0, 1);
-  ck_assert_int_eq(tiny_carry(from, -1, to, &terms, why, sizeof why), -1);
+  ck_assert_int_eq(carry(-1, &terms, sizeof why), -1);
   ck_assert_str_eq(why, "result[1] is a function; return plain data");
   lua_pop(from, 1);
 }
@@ -255,13 +264,13 @@ START_TEST(any_index_may_be_given) {
   lua_pushinteger(from, 1);
   lua_pushinteger(from, 2);
   lua_pushinteger(from, 3);
-  ck_assert_int_eq(tiny_carry(from, 2, to, &plain, why, sizeof why), 0);
+  ck_assert_int_eq(carry(2, &plain, sizeof why), 0);
   ck_assert_int_eq(lua_tointeger(to, -1), 2);
-  ck_assert_int_eq(tiny_carry(from, -3, to, &plain, why, sizeof why), 0);
+  ck_assert_int_eq(carry(-3, &plain, sizeof why), 0);
   ck_assert_int_eq(lua_tointeger(to, -1), 1);
   ck_assert_int_eq(lua_gettop(from), 3);
   ck_assert_int_eq(lua_gettop(to), 2);
-  ck_assert_int_eq(tiny_carry(from, LUA_REGISTRYINDEX, to, &plain, why, sizeof why), -1);
+  ck_assert_int_eq(carry(LUA_REGISTRYINDEX, &plain, sizeof why), -1);
   ck_assert_int_eq(strncmp(why, "context", 7), 0);
   lua_settop(from, 0);
   lua_settop(to, 0);
@@ -310,7 +319,7 @@ START_TEST(userdata_go_where_the_caller_can_hand_them_over) {
   int taken = 0;
   tiny_carry_terms terms = {"context", NULL, take_thing, give_thing, &taken};
   push_things();
-  ck_assert_int_eq(tiny_carry(from, -1, to, &terms, why, sizeof why), 0);
+  ck_assert_int_eq(carry(-1, &terms, sizeof why), 0);
   ck_assert_int_eq(taken, 1);
   run(to, "local t = ... assert(t.a == t.b[1] and t.b[t.a] == 1) return t.a", 1, 1);
   ck_assert_ptr_eq(*(void **)lua_touserdata(to, -1), thing);
@@ -324,7 +333,7 @@ START_TEST(userdata_that_cannot_be_handed_over_are_refused) {
   tiny_carry_terms terms = {"context", NULL, take_thing, give_thing, &taken};
   lua_pushnil(from);
   run(from, "return {x = io.stdout}", 0, 1);
-  ck_assert_int_eq(tiny_carry(from, -1, to, &terms, why, sizeof why), -1);
+  ck_assert_int_eq(carry(-1, &terms, sizeof why), -1);
   ck_assert_str_eq(why, "context.x is a userdata");
   lua_settop(from, 0);
 }
@@ -340,7 +349,7 @@ START_TEST(userdata_may_be_left_out_with_what_they_are_the_key_of) {
   int taken = 0;
   tiny_carry_terms terms = {"context", NULL, take_thing, give_nil, &taken};
   push_things();
-  ck_assert_msg(tiny_carry(from, -1, to, &terms, why, sizeof why) == 0, "%s", why);
+  ck_assert_msg(carry(-1, &terms, sizeof why) == 0, "%s", why);
   run(to, "local t = ... assert(t.a == nil and type(t.b) == 'table' and next(t.b) == nil)", 1, 0);
   lua_settop(from, 0);
 }
@@ -350,7 +359,7 @@ START_TEST(an_error_in_handing_over_carries_nothing) {
   int taken = 0;
   tiny_carry_terms terms = {"context", NULL, take_thing, give_nothing, &taken};
   push_things();
-  ck_assert_int_eq(tiny_carry(from, -1, to, &terms, why, sizeof why), -1);
+  ck_assert_int_eq(carry(-1, &terms, sizeof why), -1);
   ck_assert_str_eq(why, "context: no thing today");
   lua_settop(from, 0);
 }
@@ -483,7 +492,7 @@ static int carry_within(scarce *memory, long allowed) {
   to = new_state(&to_memory);
   run(to, "require 'ffi'", 0, 0);
   memory->left = allowed;
-  int rc = tiny_carry(from, -1, to, &plain, why, sizeof why);
+  int rc = carry(-1, &plain, sizeof why);
   memory->left = -1;
   ck_assert_int_eq(lua_gettop(from), 1);
   ck_assert_int_eq(lua_gettop(to), rc == 0 ? 1 : 0);

@@ -75,6 +75,18 @@ START_TEST(closing_is_told_when_it_is_over) {
 }
 END_TEST
 
+START_TEST(of_two_delays_the_shorter_one_counts_whichever_was_asked_first) {
+  for (int order = 0; order < 2; order++) {
+    tiny *rt = host_new("");
+    host_until_serving(rt);
+    ck_assert_int_eq(tiny_close(rt, order ? 60 : 0.05, order ? 4 : 3, NULL, NULL), 0);
+    ck_assert_int_eq(tiny_close(rt, order ? 0.05 : 60, order ? 3 : 4, NULL, NULL), 0);
+    ck_assert_int_eq(host_drive(rt), 3);
+    tiny_free(rt);
+  }
+}
+END_TEST
+
 START_TEST(a_failed_start_answers_what_was_asked_meanwhile) {
   tiny *rt = host_new("function S:on_start() error('no') end");
   ck_assert_int_eq(tiny_reload(rt, host_on_done, &host.outcome), 0);
@@ -469,6 +481,7 @@ int main(void) {
       a_descriptor_wakes_the_loop_of_ones_own,
       a_refused_reload_tells_why,
       closing_is_told_when_it_is_over,
+      of_two_delays_the_shorter_one_counts_whichever_was_asked_first,
       a_failed_start_answers_what_was_asked_meanwhile,
       one_that_never_ran_answers_when_it_is_freed,
       work_of_other_threads_is_done_once_and_on_the_loop_thread,

@@ -378,6 +378,28 @@ START_TEST(a_look_into_a_finalizer_is_answered) {
 }
 END_TEST
 
+static void take(int signal) { (void)signal; }
+
+static void *pester(void *data) {
+  wait_for_lua();
+  for (int i = 0; i < 100; i++, pause_ms(1)) pthread_kill(*(pthread_t *)data, SIGUSR1);
+  return NULL;
+}
+
+START_TEST(a_signal_to_who_looks_does_not_end_the_look) {
+  if (!SIGNALS) return;
+  pthread_t looking, pestering;
+  view v = {.wait = true};
+  sigaction(SIGUSR1, &(struct sigaction){.sa_handler = take, .sa_flags = SA_RESTART}, NULL);
+  pthread_create(&looking, NULL, look_later, &v);
+  pthread_create(&pestering, NULL, pester, &looking);
+  ck_assert_int_eq(run("os.execute('sleep 0.4')"), TINY_STOP_NONE);
+  pthread_join(pestering, NULL);
+  pthread_join(looking, NULL);
+  ck_assert_int_eq(v.doing, TINY_DOING_C);
+}
+END_TEST
+
 /* -- sampling -- */
 
 typedef struct tally {
@@ -531,6 +553,7 @@ int main(void) {
   tcase_add_test(c, a_look_at_nothing_says_so);
   tcase_add_test(c, a_look_into_a_c_call_shows_both_stacks);
   tcase_add_test(c, a_look_into_a_finalizer_is_answered);
+  tcase_add_test(c, a_signal_to_who_looks_does_not_end_the_look);
   tcase_add_test(c, samples_come_from_compiled_code_until_they_are_ended);
   tcase_add_test(c, the_library_works_as_before);
   tcase_add_test(c, a_script_s_wish_about_the_jit_outlives_a_move);
