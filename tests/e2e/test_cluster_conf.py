@@ -70,7 +70,7 @@ class Shared(ServerCase):
         self.put(5)
         server = self.active(self.member())
         self.assertEqual(server.lines("INFO step"), ["INFO step 5"])
-        self.assertEqual(server.info()["members"][0]["conf"], self.version())
+        wait_for(lambda: [member.get("conf") for member in server.info()["members"]] == [self.version()], "it to be told")
         self.assertRegex(server.project.said("status")[1], rf"shared conf +{self.version()} in force")
 
     def test_where_nothing_is_there_conf_lua_counts(self):

@@ -81,6 +81,7 @@ class Listeners(ServerCase):
         self.assert_reloaded(project)
         project.conf({"fail": True})
         self.assert_refused(project, "no ink", 2)
+        server.wait_line("INFO at ", times=4)
         self.assertEqual(server.lines("INFO at "), [before] * 4)
 
     def test_one_that_moves_to_another_address(self):
