@@ -43,16 +43,10 @@ static int push_carried(lua_State *L, void *data) {
   return lua_isnil(L, -1) ? 0 : 1;
 }
 
-static void fail(void **waiting) {
-  if (*waiting) tiny_task_wake_failed(*waiting, UV_ECANCELED);
-  *waiting = NULL;
-}
-
 /* It answers no more, and is told so at its wait. */
 static void dismiss(tiny_http_conn *c) {
   tiny_task *task = c->owner;
-  fail(&c->reader);
-  fail(&c->writer);
+  tiny_request_fail_waits(c);
   task->on_end = tiny_task_report;
   task->data = NULL;
   tiny_task_cancel(task);

@@ -20,18 +20,21 @@ static void free_server(tiny_acceptor *acceptor) {
   free(s);
 }
 
-/* A task that the handler began, and left behind. */
 static void fail(void **waiting) {
   if (*waiting) tiny_task_wake_failed(*waiting, UV_ECANCELED);
   *waiting = NULL;
+}
+
+void tiny_request_fail_waits(tiny_http_conn *c) {
+  fail(&c->reader);
+  fail(&c->writer);
 }
 
 /* The generation may be dead: its tasks were abandoned, and the client learns that it is not served. */
 static void on_end(tiny_task *task) {
   tiny_http_conn *c = task->data;
   bool dead = task->generation->life == TINY_DEAD;
-  fail(&c->reader);
-  fail(&c->writer);
+  tiny_request_fail_waits(c);
   tiny_task_report(task);
   if (dead && c->streams && c->events) tiny_http_events_end(c);
   tiny_http_over(c, dead ? 503 : 500, !dead);
@@ -43,32 +46,26 @@ void tiny_request_own(tiny_http_conn *c, tiny_task *task) {
   task->data = c;
 }
 
-typedef struct begin_call {
-  server *server;
+typedef struct request {
+  const server *server;
   tiny_http_conn *conn;
-  tiny_task *task;
-} begin_call;
+} request;
 
-/* entry(id, method, path, query). The task comes last: nothing raises after it. */
-static int begin_protected(lua_State *L) {
-  begin_call *call = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->entry);
-  tiny_request_push_head(L, call->conn);
-  call->task = tiny_task_new(L, call->server->generation, TINY_TASK_REQUEST);
-  lua_xmove(L, call->task->co, 5);
-  return 0;
+/* entry(id, method, path, query) */
+static int push_entry(lua_State *L, void *data) {
+  const request *r = data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, r->server->entry);
+  tiny_request_push_head(L, r->conn);
+  return 5;
 }
 
 static int begin(tiny_http_server *base, tiny_http_conn *conn) {
-  tiny_generation *g = ((server *)base)->generation;
-  begin_call call = {(server *)base, conn, NULL};
-  if (tiny_lua_call(g, begin_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "a request could not begin: %s", lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
-    return -1;
-  }
-  tiny_request_own(conn, call.task);
-  tiny_task_run(call.task, 4);
+  const server *s = (server *)base;
+  tiny_task *task = tiny_task_begin(s->generation, TINY_TASK_REQUEST, push_entry,
+                                    &(request){s, conn}, "a request could not begin");
+  if (!task) return -1;
+  tiny_request_own(conn, task);
+  tiny_task_run(task, 4);
   return 0;
 }
 

@@ -40,6 +40,9 @@ void tiny_request_push_head(lua_State *L, const tiny_http_conn *conn);
 /* That task handles its request from here on. */
 void tiny_request_own(tiny_http_conn *conn, tiny_task *task);
 
+/* Tasks that its handler began and left behind wait for it no longer. */
+void tiny_request_fail_waits(tiny_http_conn *conn);
+
 /* A stream of events goes on in that server's generation, if it has a function for it. */
 void tiny_request_carry(tiny_http_server *server, tiny_http_conn *conn);
 

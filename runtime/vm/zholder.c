@@ -53,35 +53,25 @@ static void on_end(tiny_task *task) {
   tiny_zsocket_drop(z);
 }
 
-typedef struct begin_call {
-  tiny_zholder *holder;
-  tiny_task *task;
-} begin_call;
-
-static int begin_protected(lua_State *L) {
-  begin_call *call = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->holder->pump);
-  lua_pushlightuserdata(L, call->holder);
-  call->task = tiny_task_new(L, call->holder->generation, TINY_TASK_REQUEST);
-  lua_xmove(L, call->task->co, 2);
-  return 0;
+/* pump(holder) */
+static int push_pump(lua_State *L, void *data) {
+  const tiny_zholder *h = data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, h->pump);
+  lua_pushlightuserdata(L, data);
+  return 2;
 }
 
 /* Returns -1 when out of memory: the messages wait where they are. */
 static int begin(tiny_zholder *h) {
-  begin_call call = {h, NULL};
-  tiny_generation *g = h->generation;
-  if (tiny_lua_call(g, begin_protected, &call) != 0) {
-    tiny_err(g->runtime->log, "ZeroMQ messages wait: %s", lua_tostring(g->L, -1));
-    lua_pop(g->L, 1);
-    return -1;
-  }
-  call.task->on_end = on_end;
-  call.task->data = h;
+  tiny_task *task =
+      tiny_task_begin(h->generation, TINY_TASK_REQUEST, push_pump, h, "ZeroMQ messages wait");
+  if (!task) return -1;
+  task->on_end = on_end;
+  task->data = h;
   h->pumps++;
   h->refs++;
   h->socket->refs++;
-  tiny_task_run(call.task, 1);
+  tiny_task_run(task, 1);
   return 0;
 }
 
