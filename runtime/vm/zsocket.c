@@ -10,7 +10,7 @@
 
 enum {
   PARTS_MAX = 4000,   /* Lua's stack takes twice as many */
-  WAKE = 64,          /* writers in one turn */
+  WAKE = 64,          /* writers in one turn: those for whom there is no room wait again */
   ROUTER_RETRY_MS = 5 /* a ROUTER cannot tell when that one peer can take more */
 };
 
@@ -56,39 +56,20 @@ void tiny_zsocket_answer_nothing(tiny_zsocket *z) {
 
 /* -- tasks that wait ------------------------------------------------------- */
 
-static void append(tiny_zwaiters *w, tiny_task *task) {
-  task->later = NULL;
-  *w->last = task;
-  w->last = &task->later;
-}
-
-static void take_out(tiny_zwaiters *w, tiny_task *task) {
-  tiny_task **at = &w->first;
-  while (*at != task) at = &(*at)->later;
-  *at = task->later;
-  if (!*at) w->last = at;
-}
-
-static tiny_task *take_first(tiny_zwaiters *w) {
-  tiny_task *task = w->first;
-  if (task) take_out(w, task);
-  return task;
-}
-
 static void leave_readers(tiny_task *task) {
   tiny_zsocket *z = task->source;
-  take_out(&z->readers, task);
+  tiny_waiters_remove(&z->readers, task);
   tiny_zsocket_want(z);
 }
 
 static void leave_writers(tiny_task *task) {
   tiny_zsocket *z = task->source;
-  take_out(&z->writers, task);
+  tiny_waiters_remove(&z->writers, task);
   tiny_zsocket_want(z);
 }
 
 int tiny_zsocket_park_reader(tiny_zsocket *z, tiny_task *task, uint64_t deadline) {
-  append(&z->readers, task);
+  tiny_waiters_add(&z->readers, task);
   tiny_zsocket_want(z);
   return tiny_task_park_until(task, leave_readers, z, deadline);
 }
@@ -97,26 +78,21 @@ int tiny_zsocket_park_reader(tiny_zsocket *z, tiny_task *task, uint64_t deadline
 int tiny_zsocket_park_writer(tiny_zsocket *z, tiny_task *task, uint64_t deadline) {
   uint64_t again = tiny_timers_now() + ROUTER_RETRY_MS * 1000000u;
   if (z->is_router && (!deadline || again < deadline)) deadline = again;
-  append(&z->writers, task);
+  tiny_waiters_add(&z->writers, task);
   tiny_zsocket_want(z);
   return tiny_task_park_until(task, leave_writers, z, deadline);
 }
 
-/* Those for whom there is no room wait again, so wake no crowd for a few places. */
-static void wake_writers(tiny_zsocket *z, unsigned most) {
-  for (tiny_task *task; most > 0 && (task = take_first(&z->writers)); most--) tiny_task_wake(task);
-}
-
 void tiny_zsocket_fail_readers(tiny_zsocket *z) {
-  for (tiny_task *task; (task = take_first(&z->readers));)
+  for (tiny_task *task; (task = tiny_waiters_take(&z->readers));)
     tiny_task_wake_failed(task, UV_ECANCELED);
 }
 
 static void on_ready(void *owner, bool in, bool out) {
   tiny_zsocket *z = owner;
   z->refs++;
-  if (out) wake_writers(z, WAKE);
-  tiny_task *reader = in ? take_first(&z->readers) : NULL;
+  if (out) tiny_waiters_wake(&z->writers, WAKE);
+  tiny_task *reader = in ? tiny_waiters_take(&z->readers) : NULL;
   if (reader) tiny_task_resume(reader);
   if (in && z->zmq) tiny_zholder_deliver(tiny_zsocket_holder(z));
   tiny_zsocket_want(z);
@@ -138,7 +114,7 @@ static void close_claim(tiny_claim *claim) {
   z->table->close(z->zmq);
   z->zmq = NULL;
   tiny_zsocket_fail_readers(z);
-  wake_writers(z, UINT_MAX);
+  tiny_waiters_wake(&z->writers, UINT_MAX);
   tiny_zsocket_drop(z);
 }
 
@@ -174,8 +150,6 @@ static tiny_zsocket *zsocket_new(const char *key, const char *fixed) {
   memcpy(z->key, key, size);
   z->fixed = memcpy(z->key + size, fixed, rest);
   z->refs = 1;
-  z->readers.last = &z->readers.first;
-  z->writers.last = &z->writers.first;
   return z;
 }
 

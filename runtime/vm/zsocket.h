@@ -7,6 +7,7 @@
 #include "claims.h"
 #include "generation.h"
 #include "topics.h"
+#include "waiters.h"
 #include "zmq_socket.h"
 
 typedef struct tiny_zsocket tiny_zsocket;
@@ -22,17 +23,12 @@ typedef struct tiny_zholder {
   unsigned refs;         /* the claim's and those of the pumps */
 } tiny_zholder;
 
-/* Tasks, the longest waiting first. */
-typedef struct tiny_zwaiters {
-  tiny_task *first, **last;
-} tiny_zwaiters;
-
 struct tiny_zsocket {
   tiny_claim claim;
   const tiny_zmq_table *table;
   tiny_zmq_socket *zmq; /* NULL once it is closed */
   unsigned refs;        /* the claim's, those of handles and of pumps */
-  tiny_zwaiters readers, writers;
+  tiny_waiters readers, writers;
   bool flows;
   bool is_rep, is_router;
   tiny_zholder *asked; /* whose handler owes a REP's answer; NULL: nobody's */
