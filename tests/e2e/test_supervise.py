@@ -31,22 +31,24 @@ class Supervised:
         self.addCleanup(self.end)
         self.wait_running()
 
-    def end(self):
-        """Everything it started: the supervisors are in sessions of their own."""
-        self.project.tiny("close")
-        mine = [self.process.pid]
+    def kill_those_below(self):
+        """Kill what works in the folder; returns how many these were."""
+        count = 0
         for status in Path("/proc").glob("[0-9]*/cwd"):
             try:
                 if os.readlink(status).startswith(str(self.scan)):
-                    mine.append(int(status.parent.name))
+                    os.kill(int(status.parent.name), signal.SIGKILL)
+                    count += 1
             except OSError:
                 pass
-        for pid in mine:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        return count
+
+    def end(self):
+        """Everything it started: the supervisors are in sessions of their own, and may just have started it anew."""
+        self.project.tiny("close")
+        self.process.kill()
         self.process.wait()
+        wait_for(lambda: self.kill_those_below() == 0, "all to be gone")
 
     def control(self, *words):
         subprocess.run([*words, str(self.service)], env=self.environment, check=True, timeout=WAIT, capture_output=True)
